@@ -1,0 +1,59 @@
+# Slipway on one machine. Python 3.11+ is all it needs; everything else is installed below this folder.
+PYTHON ?= python3
+export UV_CACHE_DIR := .tools/uv-cache
+export UV_NO_PROGRESS := 1
+UV := .tools/setup/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint format bench lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: .venv/.runtime  ## train the example model, provision the local platform, release it and ask it a first question
+	@.venv/bin/slipway up
+
+down: .venv/.runtime  ## stop and remove everything that `make up` started
+	@.venv/bin/slipway down
+
+test: .venv/.dev  ## the whole default suite, the engine's integration tests included (under 10 minutes on 2 cores)
+	@.venv/bin/python -m pytest
+
+lint: .venv/.dev  ## style, types and the arrows between folders
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/pyright --warnings
+	@.venv/bin/lint-imports
+
+format: .venv/.dev  ## mend what ruff can mend
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: .venv/.dev  ## measure, side by side with the alternatives; writes docs/benchmarks/
+	@.venv/bin/python -m bench
+
+lock: $(UV)  ## renew the lock files (names, versions and hashes only)
+	@for f in requirements-setup requirements requirements-dev; do \
+	  $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $$f.in -o $$f.lock || exit 1; \
+	done
+
+clean: down  ## also forget the virtual environment, tools and local state
+	@rm -rf .venv .tools .slipway
+
+# A virtual environment cannot be moved: one that was made in another folder is made anew.
+.venv/.runtime: requirements.lock pyproject.toml $(UV)
+	@.tools/setup/bin/python -m venv --clear .venv
+	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(UV): requirements-setup.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Slipway needs Python 3.11 or newer, found " + sys.version.split()[0] + " as $(PYTHON); name another with: make PYTHON=python3.12 up")'
+	@echo "Setting up this folder (.tools, .venv), once, about half a minute"
+	@$(PYTHON) -m venv --clear .tools/setup
+	@.tools/setup/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-setup.lock
+	@touch $@
