@@ -3,6 +3,9 @@ PYTHON ?= python3
 export UV_CACHE_DIR := .tools/uv-cache
 export UV_NO_PROGRESS := 1
 UV := .tools/setup/bin/uv
+# A mirror that pip was told to use is used by uv too.
+INSTALL = index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null); \
+  $${index:+env UV_DEFAULT_INDEX="$$index"} $(UV) pip install --quiet --python .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test lint format bench lock clean
@@ -40,15 +43,18 @@ lock: $(UV)  ## renew the lock files (names, versions and hashes only)
 clean: down  ## also forget the virtual environment, tools and local state
 	@rm -rf .venv .tools .slipway
 
-# A virtual environment cannot be moved: one that was made in another folder is made anew.
+# A virtual environment cannot be moved: the stamp holds the folder it was made in, and in another one it is made anew.
+ifneq ($(shell cat .venv/.runtime 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.runtime
+endif
 .venv/.runtime: requirements.lock pyproject.toml $(UV)
-	@.tools/setup/bin/python -m venv --clear .venv
-	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
-	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
-	@touch $@
+	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || .tools/setup/bin/python -m venv --clear .venv
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@printf '%s' "$(CURDIR)" > $@
 
 .venv/.dev: requirements-dev.lock .venv/.runtime
-	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(UV): requirements-setup.lock
