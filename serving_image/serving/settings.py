@@ -1,0 +1,115 @@
+"""`Settings`: the one list of the `SLIPWAY_*` variables that configure a pod."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "SLIPWAY_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class SettingsError(ValueError):
+    """The environment of this process is wrong. The message has one line for each mistake."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What a pod is told. Field `x` is the variable `SLIPWAY_X`; absent or empty means the default."""
+
+    environment: str | None = None
+    """The environment's name, for logs, metrics and capture."""
+    service: str | None = None
+    """The service's name, for logs, metrics and capture."""
+
+    model_name: str | None = None
+    """The model that must be served; a manifest with another name is refused."""
+    model_version: str | None = None
+    """The version that must be served; a manifest with another version is refused."""
+    model_uri: str | None = None
+    """Where `fetch` finds the package: `s3://bucket/key`, `file:///path` or a path."""
+    model_digest: Digest | None = None
+    """The package's digest."""
+    model_dir: Path = Path("/var/slipway/model")
+    """Where `fetch` unpacks (as `<digest hex>/`) and the server reads."""
+
+    bind: str = "0.0.0.0"  # noqa: S104 - in a pod the network policy decides who gets here
+    """Address to listen on."""
+    rest_port: Port = 8080
+    """Port of HTTP; 0 takes a free one."""
+    grpc_port: Port = 8081
+    """Port of gRPC; 0 takes a free one."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Processes that share the ports."""
+    drain_seconds: Annotated[float, Meta(ge=0, le=3600)] = 20
+    """After SIGTERM, how long what is open may take to finish, in seconds."""
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 8 * 1024 * 1024
+    """Largest request body, in bytes; a larger one is answered 413."""
+    max_rows: Annotated[int, Meta(ge=1)] = 10_000
+    """Most rows in one request; more are answered 413."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log line that is written."""
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in `environ`, the process's own unless given.
+
+    Raises:
+        SettingsError: one line for each variable that is wrong, with what was expected.
+    """
+    source = os.environ if environ is None else environ
+    found: dict[str, Any] = {}
+    mistakes: list[str] = []
+    hints = get_type_hints(Settings, include_extras=True)
+    for field, kind in hints.items():
+        raw = source.get(variable(field), "")
+        if not raw:
+            continue
+        try:
+            found[field] = msgspec.convert(raw, kind, strict=False, dec_hook=_from_text)
+        except msgspec.ValidationError as error:
+            mistakes.append(f"{variable(field)}: {_expected(kind, str(error))}, got {raw!r}")
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return Settings(**found)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return PREFIX + field.upper()
+
+
+def variables() -> list[str]:
+    """Every variable that a pod reads, in order."""
+    return [variable(field) for field in Settings.__struct_fields__]
+
+
+def _from_text(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _expected(kind: Any, message: str) -> str:
+    """A sentence for a person: msgspec words a wrong number of an unstrict conversion as a wrong string."""
+    parts = (
+        [part for part in get_args(kind) if part is not type(None)]
+        if get_origin(kind) in {Union, UnionType}
+        else [kind]
+    )
+    if parts[0] == Digest:
+        return "expected sha256:<64 hex digits>"
+    bare = get_args(parts[0])[0] if get_origin(parts[0]) is Annotated else parts[0]
+    if get_origin(bare) is Literal:
+        return "expected one of " + ", ".join(get_args(bare))
+    if "got `str`" in message:
+        names = {int: "a whole number", float: "a number", bool: "true or false"}
+        return f"expected {names.get(bare, 'another value')}"
+    sentence = re.sub(r"`(\w+)`", r"\1", message.partition(" - at ")[0])
+    return sentence[:1].lower() + sentence[1:]
