@@ -1,0 +1,70 @@
+"""The trained booster as an ONNX graph that takes what a client has: names as strings, numbers, one input a feature."""
+
+from collections.abc import Mapping, Sequence
+
+import lightgbm
+import numpy as np
+import onnxmltools
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnxmltools.convert.common.data_types import FloatTensorType
+
+UNKNOWN = -1.0
+"""The code of a category that training never saw; LightGBM treats a negative one as missing, and so does the graph."""
+
+OUTPUT = "probability"
+_ML = "ai.onnx.ml"
+_OPSETS = {"": 17, _ML: 3}
+_IR_VERSION = 8
+
+
+def to_onnx(booster: lightgbm.Booster, features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> ModelProto:
+    """The graph: strings through LabelEncoders, all features side by side, the trees, P(late) as `probability` [-1].
+
+    `features` is the order of the booster's columns; `categories` gives, for the ones that are strings, the names in the
+    order of their codes. The same booster gives the same bytes.
+    """
+    inputs, nodes, columns = [], [], []
+    for name in features:
+        known = categories.get(name)
+        kind = TensorProto.FLOAT if known is None else TensorProto.STRING
+        inputs.append(helper.make_tensor_value_info(name, kind, ["rows", 1]))
+        columns.append(name if known is None else f"{name}_code")
+        if known is not None:
+            codes = [float(code) for code in range(len(known))]
+            nodes.append(
+                helper.make_node(
+                    "LabelEncoder",
+                    [name],
+                    [columns[-1]],
+                    domain=_ML,
+                    keys_strings=list(known),
+                    values_floats=codes,
+                    default_float=UNKNOWN,
+                )  # fmt: skip
+            )
+    nodes += [
+        helper.make_node("Concat", columns, ["row"], axis=1),
+        _trees(booster, len(features)),
+        helper.make_node("Gather", ["probabilities", "late"], [OUTPUT], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "flight_delay",
+        inputs,
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows"])],
+        [numpy_helper.from_array(np.array(1, np.int64), "late")],
+    )
+    opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="flight_delay")
+    checker.check_model(model)
+    return model
+
+
+def _trees(booster: lightgbm.Booster, width: int) -> NodeProto:
+    """The booster's trees as one node from `row` to `probabilities` [rows, 2]."""
+    converted = onnxmltools.convert_lightgbm(
+        booster, name="trees", initial_types=[("row", FloatTensorType([None, width]))], zipmap=False, target_opset=15
+    )
+    (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    trees.input[:], trees.output[:] = ["row"], ["label", "probabilities"]
+    return trees
