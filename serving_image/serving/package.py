@@ -31,12 +31,18 @@ from serving.manifest import (
     decode_manifest,
 )
 
+INCOMING = ".incoming-"
+"""How the directory is called in which an archive is unpacked before it takes its place."""
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _TAR_OVERHEAD = 64 * 1024
 """Room for tar's end-of-archive padding and block rounding, beyond header and rounding of each file."""
 
 Sink = Callable[[str], BinaryIO]
+
+
+class DigestMismatchError(PackageError):
+    """An archive's bytes are not those of the digest that was asked for."""
 
 
 class Package(NamedTuple):
@@ -126,12 +132,12 @@ def unpack(archive: Path, destination: Path, digest: str | None = None) -> Packa
     The directory appears whole or not at all; one that is there already is replaced.
 
     Raises:
-        PackageError: one line that names the file and the field.
+        PackageError: one line that names the file and the field (DigestMismatchError when it is the archive's digest).
         OSError: the disk is full or not writable.
     """
     _check_digest(archive, digest)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    incoming = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".incoming-"))
+    incoming = Path(tempfile.mkdtemp(dir=destination.parent, prefix=INCOMING))
     try:
         incoming.chmod(0o755)
         _read(archive, lambda name: (incoming / name).open("xb"))
@@ -268,4 +274,4 @@ def _check_digest(archive: Path, digest: str | None) -> None:
     if not archive.is_file():
         raise PackageError(f"{archive}: no such package archive")
     if digest is not None and (found := digest_of(archive)) != digest:
-        raise PackageError(f"{archive.name}: digest: expected {digest}, got {found}")
+        raise DigestMismatchError(f"{archive.name}: digest: expected {digest}, got {found}")

@@ -53,6 +53,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Largest request body, in bytes; a larger one is answered 413."""
     max_rows: Annotated[int, Meta(ge=1)] = 10_000
     """Most rows in one request; more are answered 413."""
+    max_queue: Annotated[int, Meta(ge=1)] = 1024
+    """Most requests that may wait for the model in one worker; one more is answered 429."""
+    deadline_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30
+    """Longest time that a request may take from its arrival to its run, in seconds; later is answered 504."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs."""
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Threads of one run of the model; more than 1 helps large models only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
 

@@ -1,0 +1,81 @@
+"""`python -m serving COMMAND`: what a pod's containers run."""
+
+import sys
+
+from serving.exits import CommandError, Exit
+from serving.logs import Log
+from serving.settings import Settings, SettingsError, load
+
+_USAGE = """usage: python -m serving COMMAND
+
+  fetch   download, verify and unpack the model package (SLIPWAY_MODEL_URI, SLIPWAY_MODEL_DIGEST)
+  rest    serve it over HTTP and gRPC
+
+Everything else is said by SLIPWAY_* variables; serving/settings.py lists them.
+Example: SLIPWAY_MODEL_DIR=package SLIPWAY_BIND=127.0.0.1 python -m serving rest
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit code is one of `Exit`, and a failure's reason is the last line on stderr."""
+    if arguments and arguments[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_USAGE)
+        return Exit.OK
+    log = Log()
+    try:
+        settings = load()
+        log = Log(settings.log_level, service=settings.service, environment=settings.environment)
+        return _run(arguments, settings, log)
+    except SettingsError as error:
+        for mistake in str(error).splitlines():
+            log.error(mistake)
+        return Exit.CONFIG
+    except CommandError as error:
+        log.error(str(error))
+        return error.code
+    except KeyboardInterrupt:
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, with the traceback as its field
+        log.error(f"a defect of this program: {type(error).__name__}: {error}", error)
+        return Exit.INTERNAL
+
+
+def _run(arguments: list[str], settings: Settings, log: Log) -> int:
+    match arguments:
+        case ["fetch"]:
+            from serving.fetch import fetch
+
+            fetch(settings, log)
+        case ["rest"] if settings.workers > 1:
+            from serving.sockets import bind
+            from serving.startup import open_package
+            from serving.supervisor import Supervisor
+
+            open_package(settings)
+            sockets = bind(settings.bind, settings.rest_port, settings.workers, "SLIPWAY_REST_PORT")
+            return Supervisor(settings, sockets).run()
+        case ["rest"]:
+            from serving.metrics import Metrics
+            from serving.sockets import bind
+            from serving.worker import Worker
+
+            (socket,) = bind(settings.bind, settings.rest_port, 1, "SLIPWAY_REST_PORT")
+            Worker(settings, socket, Metrics()).run()
+        case ["rest-worker", *rest]:
+            import socket as sockets
+
+            from serving.metrics import Metrics
+            from serving.supervisor import worker_arguments
+            from serving.worker import Worker
+
+            given = worker_arguments(rest)
+            metrics = Metrics(given["index"], settings.workers, given["metrics"])
+            Worker(settings, sockets.socket(fileno=given["rest"]), metrics, given["parent"]).run()
+        case _:
+            sys.stderr.write(_USAGE)
+            return Exit.USAGE
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,247 @@
+"""REST: which path asks what of the data plane, and how its answers and errors look in HTTP."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from serving import errors, openapi, v2
+from serving.errors import InvalidInputError, MethodNotAllowedError, NotFoundError, NotReadyError, ServingError
+from serving.http_server import JSON, Request
+from serving.ids import new_id
+from serving.logs import Log
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.plane import Answer, Plane, Question
+
+STATUS: dict[type[ServingError], int] = {
+    errors.InvalidInputError: 400,
+    errors.UnauthenticatedError: 401,
+    errors.NotFoundError: 404,
+    errors.MethodNotAllowedError: 405,
+    errors.RequestTimeoutError: 408,
+    errors.TooLargeError: 413,
+    errors.UnsupportedMediaError: 415,
+    errors.OverloadedError: 429,
+    errors.HeadersTooLargeError: 431,
+    errors.NotReadyError: 503,
+    errors.DeadlineExceededError: 504,
+}
+
+_JSON_LENGTH = b"inference-header-content-length"
+Route = Callable[[Request], None]
+
+
+class Rest:
+    """Answers HTTP requests from a `Plane`. `handle` and `refuse` are what an HttpServer wants."""
+
+    def __init__(self, plane: Plane, metrics: Metrics, log: Log, *, max_rows: int) -> None:
+        self.ready = True
+        self._plane, self._metrics, self._log = plane, metrics, log
+        self._max_rows = max_rows
+        self._encode = msgspec.json.Encoder().encode
+        self._prefixes = {id(model): self._prefix(model) for model in plane.models.values()}
+        self._seconds = {
+            route: metrics.histogram(
+                "slipway_request_seconds",
+                "Seconds from a whole request to its answer.",
+                {"protocol": "rest", "route": route},
+            )
+            for route in ("predict", "infer")
+        }
+        self._codes = {
+            (route, status): metrics.counter(
+                "slipway_requests_total", "Requests.", {"protocol": "rest", "route": route, "code": str(status)}
+            )
+            for route in ("predict", "infer", "other")
+            for status in (200, 500, *STATUS.values())
+        }
+        self._routes = self._all_routes()
+
+    def handle(self, request: Request) -> None:
+        """Answer one request, now or later; whatever happens, it is answered."""
+        try:
+            methods = self._routes.get(request.path)
+            if methods is None:
+                methods = self._unusual(request.path)
+            route = methods.get(request.method)
+            if route is None:
+                raise MethodNotAllowedError(f"{request.method.decode()} is not for this path, only {_listed(methods)}")
+            route(request)
+        except ServingError as error:
+            self._fail(request, "other", error)
+        except Exception as error:  # noqa: BLE001 - the last resort: the caller gets a 500, the log the traceback
+            self._defect(request, error)
+
+    def refuse(self, error: ServingError) -> tuple[int, bytes, bytes]:
+        """Status, body and extra header lines of an error."""
+        status = STATUS[type(error)]
+        self._codes["other", status].add()
+        extra = b"" if error.retry_after is None else b"Retry-After: %d\r\n" % error.retry_after
+        return status, self._encode({"error": str(error)}), extra
+
+    def _all_routes(self) -> dict[bytes, dict[bytes, Route]]:
+        models = self._plane.models.values()
+        routes: dict[bytes, dict[bytes, Route]] = {
+            b"/predict": {b"POST": self._predict},
+            b"/metrics": _get(self._scrape),
+            b"/docs": _get(self._docs),
+            b"/openapi.json": _get(self._openapi),
+            b"/v2": _get(self._server),
+            b"/v2/health/live": _get(self._live),
+            b"/v2/health/ready": _get(self._readiness),
+        }
+        for model in models:
+            bases = [f"/v2/models/{model.name}/versions/{model.version}"]
+            if model is self._plane.default:
+                bases.append(f"/v2/models/{model.name}")
+            for base in map(str.encode, bases):
+                routes[base] = _get(_with(self._metadata, model))
+                routes[base + b"/ready"] = _get(self._readiness)
+                routes[base + b"/infer"] = {b"POST": _with(self._infer, model)}
+        return routes
+
+    def _unusual(self, path: bytes) -> dict[bytes, Route]:
+        """The route of a path that is not written as usual, or why there is none."""
+        plain = unquote_to_bytes(path)
+        plain = plain.rstrip(b"/") or b"/"
+        if plain in self._routes:
+            return self._routes[plain]
+        parts = plain.decode(errors="replace").split("/")
+        if parts[:3] == ["", "v2", "models"] and len(parts) > 3:
+            version = parts[5] if len(parts) > 5 and parts[4] == "versions" else None
+            self._plane.model(parts[3], version)
+        raise NotFoundError(f"no such path: {plain.decode(errors='replace')[:200]}; /docs lists them")
+
+    # questions
+
+    def _predict(self, request: Request) -> None:
+        model = self._plane.default
+        try:
+            rows = model.rows.decode(request.body)
+            question = Question(model, len(rows), rows=rows, id=new_id())
+            self._plane.submit(question, lambda question, result: self._predicted(request, question, result))
+        except ServingError as error:
+            self._fail(request, "predict", error)
+
+    def _predicted(self, request: Request, question: Question, result: Answer | ServingError) -> None:
+        if isinstance(result, ServingError):
+            return self._fail(request, "predict", result)
+        try:
+            names = question.outputs
+            predictions = [
+                {"prediction_id": f"{question.id}-{i}", **dict(zip(names, values, strict=True))}
+                for i, values in enumerate(zip(*result.values(names), strict=True))
+            ]
+            body = self._prefixes[id(question.model)] + self._encode(predictions) + b"}"
+        except Exception as error:  # noqa: BLE001 - as in `handle`, which this runs after
+            return self._defect(request, error)
+        return self._answer(request, "predict", body)
+
+    def _infer(self, request: Request, model: Model) -> None:
+        try:
+            if request.headers.get(b"content-encoding", b"identity") != b"identity":
+                raise errors.UnsupportedMediaError(
+                    "Content-Encoding: compressed requests are not supported; send it plain"
+                )
+            question = v2.read(model, request.body, _json_length(request), self._max_rows)
+            self._plane.submit(question, lambda question, result: self._inferred(request, question, result))
+        except ServingError as error:
+            self._fail(request, "infer", error)
+
+    def _inferred(self, request: Request, question: Question, result: Answer | ServingError) -> None:
+        if isinstance(result, ServingError):
+            return self._fail(request, "infer", result)
+        assert isinstance(question, v2.Asked)  # noqa: S101 - it is what `_infer` submitted
+        try:
+            body, json_length = v2.write(question, result)
+        except Exception as error:  # noqa: BLE001 - as in `handle`, which this runs after
+            return self._defect(request, error)
+        if json_length is None:
+            return self._answer(request, "infer", body)
+        length = b"Inference-Header-Content-Length: %d\r\n" % json_length
+        return self._answer(request, "infer", body, b"application/octet-stream", length)
+
+    # everything else
+
+    def _live(self, request: Request) -> None:
+        self._say(request, {"live": True})
+
+    def _readiness(self, request: Request) -> None:
+        if not self.ready:
+            raise NotReadyError("this server is going away")
+        model = self._plane.default
+        self._say(request, {"ready": True, "name": model.name, "model_version": model.version})
+
+    def _server(self, request: Request) -> None:
+        self._say(request, {"name": "slipway", "version": "1", "extensions": ["binary_tensor_data"]})
+
+    def _metadata(self, request: Request, model: Model) -> None:
+        versions = [version for name, version in self._plane.models if name == model.name]
+        self._say(request, v2.metadata(model, versions))
+
+    def _scrape(self, request: Request) -> None:
+        text = self._metrics.render().encode()
+        self._answer(request, "other", text, b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _openapi(self, request: Request) -> None:
+        self._say(request, openapi.document(self._plane.default))
+
+    def _docs(self, request: Request) -> None:
+        self._answer(request, "other", openapi.page(self._plane.default), b"text/html; charset=utf-8")
+
+    # answers
+
+    def _say(self, request: Request, document: Any) -> None:
+        self._answer(request, "other", self._encode(document))
+
+    def _answer(
+        self, request: Request, route: str, body: bytes, content_type: bytes = JSON, extra: bytes = b""
+    ) -> None:
+        self._codes[route, 200].add()
+        if route in self._seconds:
+            self._seconds[route].observe(time.perf_counter() - request.started)
+        request.respond(200, body, content_type, extra)
+
+    def _fail(self, request: Request, route: str, error: ServingError) -> None:
+        status = STATUS[type(error)]
+        self._codes[route, status].add()
+        extra = b"" if error.retry_after is None else b"Retry-After: %d\r\n" % error.retry_after
+        if isinstance(error, MethodNotAllowedError):
+            extra += b"Allow: " + _listed(self._routes.get(request.path, {})).encode() + b"\r\n"
+        self._log.debug("refused", status=status, path=request.path.decode(errors="replace"), error=str(error))
+        request.respond(status, self._encode({"error": str(error)}), JSON, extra)
+
+    def _defect(self, request: Request, error: Exception) -> None:
+        self._codes["other", 500].add()
+        self._log.error(
+            "a request failed in a way that it should not", error, path=request.path.decode(errors="replace")
+        )
+        request.respond(500, self._encode({"error": "internal error; the server's log has the reason"}))
+
+    def _prefix(self, model: Model) -> bytes:
+        named = self._encode({"model_name": model.name, "model_version": model.version})
+        return named[:-1] + b',"predictions":'
+
+
+def _json_length(request: Request) -> int | None:
+    stated = request.headers.get(_JSON_LENGTH)
+    if stated is None:
+        return None
+    if not stated.isdigit():
+        raise InvalidInputError("Inference-Header-Content-Length: expected a number of bytes")
+    return int(stated)
+
+
+def _get(route: Route) -> dict[bytes, Route]:
+    return {b"GET": route, b"HEAD": route}
+
+
+def _with(route: Callable[[Request, Model], None], model: Model) -> Route:
+    return lambda request: route(request, model)
+
+
+def _listed(methods: dict[bytes, Route]) -> str:
+    return ", ".join(method.decode() for method in methods)

@@ -1,0 +1,99 @@
+"""One serving process: loads the model, answers until it is told to stop, then finishes what is open."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import numpy as np
+
+from serving.http_server import HttpServer, Limits
+from serving.logs import Log
+from serving.metrics import Metrics
+from serving.plane import Plane
+from serving.rest import Rest
+from serving.settings import Settings
+from serving.startup import open_model
+
+
+class Worker:
+    """What one worker is given: its settings, its listening socket, and its place among the workers of the pod."""
+
+    def __init__(self, settings: Settings, rest: socket.socket, metrics: Metrics, parent: int | None = None) -> None:
+        self.settings, self.rest_socket, self.metrics, self.parent = settings, rest, metrics, parent
+        self.log = Log(settings.log_level, service=settings.service, environment=settings.environment)
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or the end of the parent.
+
+        Raises:
+            CommandError: the model cannot be served.
+        """
+        began = time.perf_counter()
+        np.seterr(all="ignore")  # a number that does not fit FP32 becomes infinite; nobody reads a warning here
+        model = open_model(self.settings)
+        if not model.batches:
+            self.log.info("requests are not merged: the model's rows are not independent of each other")
+        settings = self.settings
+        plane = Plane([model], self.metrics, max_queue=settings.max_queue, deadline_seconds=settings.deadline_seconds)
+        rest = Rest(plane, self.metrics, self.log, max_rows=settings.max_rows)
+        info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
+        self.metrics.gauge("slipway_workers", "Workers that are up, with the model that they serve.", info).set(1)
+        version = f"Slipway-Model-Version: {model.version}\r\n".encode()
+        # What exists now lives as long as the process: the collector need not look at it ever again.
+        gc.collect()
+        gc.freeze()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve(rest, version, began))
+        plane.close()
+
+    async def _serve(self, rest: Rest, version: bytes, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, rest)
+        if self.parent is not None:
+            loop.add_reader(self.parent, self._on_orphaned, rest)
+        server = HttpServer(rest.handle, rest.refuse, Limits(max_body_bytes=self.settings.max_body_bytes), version)
+        self._keep(server.keep_time())
+        listener = await loop.create_server(server.connection, sock=self.rest_socket, backlog=2048)
+        address, port = self.rest_socket.getsockname()[:2]
+        self.log.info(
+            "ready", rest=f"{address}:{port}", model_version=version.split()[1].decode(), pid=os.getpid(),
+            seconds=round(time.perf_counter() - began, 3),
+        )  # fmt: skip
+        await self._stop.wait()
+        self.log.info("draining", seconds=self.settings.drain_seconds, connections=len(server.connections))
+        await server.drain(self.settings.drain_seconds)
+        listener.close()
+        for task in self._tasks:
+            task.cancel()
+        self.log.info("stopped", pid=os.getpid())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    def _on_signal(self, rest: Rest) -> None:
+        if self._stop.is_set():  # asked twice: whoever asks wants it now
+            os._exit(0)
+        rest.ready = False
+        self._stop.set()
+
+    def _on_orphaned(self, rest: Rest) -> None:
+        """The pipe that the supervisor holds open was closed: it is gone, and nobody else will stop this process."""
+        asyncio.get_running_loop().remove_reader(self.parent or 0)
+        rest.ready = False
+        self._stop.set()
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # it does not exist for every platform
+        return None
+    return uvloop.new_event_loop
