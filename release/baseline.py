@@ -7,7 +7,7 @@ float32 that the model was asked, and a value that many rows share (no rain) is 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ MAX_CATEGORIES = 50
 """Categories counted by name, the most frequent first; the rest is `other`."""
 
 Kind = Literal["numeric", "categorical"]
-Column = pa.Array | pa.ChunkedArray | NDArray[Any]
+Column: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any] | NDArray[Any]"
 
 
 def baseline(
@@ -68,13 +68,11 @@ def count(values: NDArray[np.float64], edges: tuple[float, ...]) -> tuple[int, .
 def categorical(column: Column) -> CategoricalBaseline:
     """Rows of each of the most frequent categories, as text; equally frequent ones in the order of their names."""
     values = _arrow(column)
-    text = pc.cast(values, pa.string())
-    if pa.types.is_floating(values.type):
-        text = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.string()), text)
-    counted = [(entry["values"], entry["counts"]) for entry in pc.value_counts(text.drop_null()).to_pylist()]
+    present: Any = values.filter(pc.invert(values.is_null(nan_is_null=True))).cast(pa.string())
+    counted: list[tuple[str, int]] = [tuple(entry.values()) for entry in present.value_counts().to_pylist()]
     counted.sort(key=lambda entry: (-entry[1], entry[0]))
     return CategoricalBaseline(
-        missing=_share(text.null_count, len(text)),
+        missing=_share(len(values) - len(present), len(values)),
         counts=dict(counted[:MAX_CATEGORIES]),
         other=sum(rows for _, rows in counted[MAX_CATEGORIES:]),
     )
@@ -88,14 +86,15 @@ def numbers(column: Column) -> NDArray[np.float64]:
     """
     values = _arrow(column)
     if pa.types.is_null(values.type) or pa.types.is_boolean(values.type):
-        values = pc.cast(values, pa.int8())
+        values = values.cast(pa.int8())
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)):
         raise ValueError(f"expected numbers, got {values.type}")
     # Unsafe: an integer above 2^53 is rounded, which moves it by less than any bin is wide.
-    return pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _arrow(column: Column) -> pa.Array:
+def _arrow(column: Column) -> Any:
+    """The column as an Arrow array; typed Any, as the stubs know no operation on an array of any type."""
     if isinstance(column, pa.ChunkedArray):
         return column.combine_chunks()
     return column if isinstance(column, pa.Array) else pa.array(column)

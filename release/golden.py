@@ -1,16 +1,14 @@
-"""The golden question of a package: how it is chosen, answered and checked."""
+"""The golden question of a package: which it is, and its answer. `serving.model.load` checks it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from serving.errors import ServingError
-from serving.manifest import MANIFEST_FILE, MODEL_FILE, Golden, Manifest, Scalar, Tensor
-from serving.package import Package
+from serving.manifest import Golden, Manifest, Scalar, Tensor
 from serving.rows import Rows
-from serving.tensors import DTYPES
 
 from release.errors import SlipwayError
 from release.model_file import ModelFile
@@ -19,15 +17,14 @@ TOLERANCE = 1e-5
 """Absolute and relative; float32 sums in another order, as another machine may do them, differ by less."""
 
 
-def golden(question: Mapping[str, Scalar] | Mapping[str, NDArray[Any]], manifest: Manifest, model: ModelFile) -> Golden:
+def golden(question: Mapping[str, Any], manifest: Manifest, model: ModelFile) -> Golden:
     """The golden question with the model's answer; a row for a model with features, else one row of tensors.
 
     Raises:
         SlipwayError: the row is none of the model's, or the answer cannot be written down.
     """
     if manifest.features:
-        row = {name: _plain(value) for name, value in question.items()}
-        rows, inputs = (row,), {}
+        rows, inputs = (dict(question),), {}
         answers = model.ask(_tensors(rows, manifest))
     else:
         tensors = {name: np.asarray(value) for name, value in question.items()}
@@ -62,35 +59,6 @@ def choose(manifest: Manifest, table: pa.Table, answers: Mapping[str, NDArray[An
     return row
 
 
-def check(package: Package) -> None:
-    """Ask a package's model its golden question.
-
-    Raises:
-        SlipwayError: it does not answer as `golden.json` says, or its signature is not the manifest's.
-    """
-    manifest, question = package.manifest, package.golden
-    model = ModelFile(package.directory / MODEL_FILE)
-    for role, stated, found in (
-        ("inputs", manifest.inputs, model.inputs),
-        ("outputs", manifest.outputs, model.outputs),
-    ):
-        if stated != found:
-            raise SlipwayError(
-                "bad-package",
-                f"{MANIFEST_FILE}: {role}: {MODEL_FILE} has {signature(found)}, the manifest says {signature(stated)}",
-                "package the model anew, so that the manifest is written from it",
-            )
-    tensors = _tensors(question.rows, manifest) if question.rows else _listed(question.inputs, manifest)
-    answers = model.ask(tensors)
-    for name, expected in question.outputs.items():
-        if not _same(answers[name], expected, question.tolerance):
-            raise SlipwayError(
-                "bad-package",
-                f"{manifest.golden}: outputs.{name}: the model answers {answers[name].tolist()}, expected {expected}",
-                "package the model anew; one that answers differently each time cannot be verified",
-            )
-
-
 def signature(tensors: Sequence[Tensor]) -> list[str]:
     """Tensors as a person reads them: `temp FP32[-1,1]`."""
     return [f"{tensor.name} {tensor.datatype}[{','.join(map(str, tensor.shape))}]" for tensor in tensors]
@@ -112,19 +80,6 @@ def _tensors(rows: Sequence[Mapping[str, Scalar]], manifest: Manifest) -> dict[s
         ) from None
 
 
-def _listed(inputs: Mapping[str, list[Any]], manifest: Manifest) -> dict[str, NDArray[Any]]:
-    datatypes = {tensor.name: DTYPES[tensor.datatype] for tensor in manifest.inputs}
-    return {name: np.array(values, datatypes[name]) for name, values in inputs.items()}
-
-
-def _same(answer: NDArray[Any], expected: list[Any], tolerance: float) -> bool:
-    if np.shape(expected) != answer.shape:
-        return False
-    if np.issubdtype(answer.dtype, np.floating):
-        return np.allclose(answer, np.array(expected, float), rtol=tolerance, atol=tolerance)
-    return answer.tolist() == expected
-
-
 def _typed(value: Any, datatype: str) -> Scalar:
     """A sample's value as the JSON type that the input takes."""
     if datatype == "BYTES":
@@ -134,12 +89,8 @@ def _typed(value: Any, datatype: str) -> Scalar:
     return float(value) if datatype.startswith("FP") else int(float(value))
 
 
-def _plain(value: Any) -> Scalar:
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _rounded(value: Any) -> Any:
     """Seven significant digits, float32's precision: the last ones differ from machine to machine."""
     if isinstance(value, list):
-        return [_rounded(item) for item in value]
+        return [_rounded(item) for item in cast("list[Any]", value)]
     return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from serving.manifest import Datatype, Tensor
+from serving.manifest import Datatype, PackageError, Tensor
+from serving.onnx_session import Node, first_line, open_session
 from serving.tensors import ONNX_TYPES
 
 from release.errors import SlipwayError
@@ -24,16 +24,12 @@ class ModelFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # sums are added up in one order: the same answers on every machine
-        options.log_severity_level = 4  # what goes wrong arrives as an exception
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common base
+            # One thread adds up sums in one order: the same answers on every machine.
+            self._session = open_session(path, "cpu", threads=1)
+        except PackageError as error:
             raise SlipwayError(
-                "not-a-model",
-                f"{path.name}: onnxruntime cannot load it: {_first_line(error)}",
-                "export the model to ONNX again; data files that belong to it must lie beside it",
+                "not-a-model", str(error), "export the model to ONNX again; its data files must lie beside it"
             ) from None
         self.inputs = tuple(_tensor(path, "input", node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(path, "output", node) for node in self._session.get_outputs())
@@ -61,16 +57,16 @@ class ModelFile:
 
     def _run(self, tensors: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:
-            return self._session.run(None, dict(tensors))
+            return self._session.run([output.name for output in self.outputs], dict(tensors))
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common base
             raise SlipwayError(
                 "model-failed",
-                f"{self.path.name}: the model fails on the sample: {_first_line(error)}",
+                f"{self.path.name}: the model fails on the sample: {first_line(error)}",
                 "check that the sample's columns and their order are those that the model was trained on",
             ) from None
 
 
-def _tensor(path: Path, role: str, node: Any) -> Tensor:
+def _tensor(path: Path, role: str, node: Node) -> Tensor:
     where = f"{path.name}: {role} {node.name!r}"
     datatype = ONNX_TYPES.get(node.type)
     if datatype is None:
@@ -90,8 +86,3 @@ def _tensor(path: Path, role: str, node: Any) -> Tensor:
         )
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
     return Tensor(name=node.name, datatype=cast("Datatype", datatype), shape=shape)
-
-
-def _first_line(error: BaseException) -> str:
-    """The reason in onnxruntime's message, without its code and source position."""
-    return str(error).strip().splitlines()[0].rsplit(" : ", 1)[-1]

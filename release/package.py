@@ -32,6 +32,7 @@ from serving.manifest import (
     Source,
     encode,
 )
+from serving.model import load
 from serving.package import Package, digest_of, file_entries, inspect, pack, verify_directory
 
 from release import golden
@@ -140,7 +141,14 @@ def pack_directory(directory: Path, archive: Path | None = None) -> Packaged:
         SlipwayError: the directory is no valid package, or its model answers the golden question differently.
     """
     package = _verified(directory)
-    golden.check(package)
+    try:
+        load(package)
+    except PackageError as error:
+        raise SlipwayError(
+            "bad-package",
+            str(error),
+            "package the model anew; one that answers the same question differently each time cannot be verified",
+        ) from None
     path, digest = pack(directory, archive)
     return Packaged(path, digest, package)
 

@@ -61,9 +61,8 @@ def installed_versions(distributions: Iterable[str]) -> str:
         except metadata.PackageNotFoundError:
             continue  # needed on another platform only
         found[name] = distribution.version
-        for requirement in distribution.requires or ():
-            if "extra ==" not in requirement:
-                waiting.append(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
+        needed = [line for line in distribution.requires or () if "extra ==" not in line]
+        waiting += [re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in needed]
     python = f"# Python {sys.version_info.major}.{sys.version_info.minor}\n"
     return python + "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
 

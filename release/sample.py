@@ -4,7 +4,7 @@ import csv
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +46,7 @@ class Sample:
             return list(self._read(()).column_names)
         try:
             with self._source.open(encoding="utf-8-sig", newline="") as file:
-                return next(csv.reader(file), [])
+                return next(iter(csv.reader(file)), list[str]())
         except (OSError, UnicodeDecodeError) as error:
             raise self._unreadable(error) from None
 
@@ -139,7 +139,7 @@ def missing_rules(
         raise SlipwayError("bad-option", f"--missing {name}: the model has no such feature", "check the name")
     rules: dict[str, Missing] = {}
     for feature in features:
-        gaps = int(pc.sum(pc.is_null(rows[feature.name], nan_is_null=True)).as_py() or 0)
+        gaps = int(pc.is_null(rows[feature.name], nan_is_null=True).to_numpy().sum())
         takes_nan = feature.kind == "numeric" and datatypes[feature.input] in FLOATS
         rule = stated.get(feature.name) or Missing("nan" if gaps and takes_nan else "reject")
         if gaps and rule.rule == "reject":
@@ -205,15 +205,15 @@ def read_tensors(path: Path, inputs: Sequence[Tensor]) -> dict[str, NDArray[Any]
     return found
 
 
-def _values(feature: Feature, tensor: Tensor, column: pa.ChunkedArray) -> NDArray[Any]:
+def _values(feature: Feature, tensor: Tensor, column: Any) -> NDArray[Any]:
     dtype = DTYPES[tensor.datatype]
     try:
         if feature.missing.rule == "fill":
-            column = pc.fill_null(column, pa.scalar(feature.missing.value).cast(column.type))
+            column = column.fill_null(cast("Any", feature.missing.value))
         if tensor.datatype == "BYTES":
-            return pc.cast(column, pa.string()).to_numpy().astype(object)
+            return column.cast(pa.string()).to_numpy().astype(object)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            column = pc.cast(column, pa.float64())
+            column = column.cast(pa.float64())
         values = numbers(column)
     except (ValueError, pa.ArrowException) as error:
         raise SlipwayError(

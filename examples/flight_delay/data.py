@@ -4,10 +4,12 @@ The data are the U.S. Bureau of Transportation Statistics' on-time records and A
 package's data files are read: importing it needs pandas and an API that setuptools no longer has.
 """
 
+import io
 import zipfile
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +56,7 @@ def flights(months: Iterable[int]) -> pa.Table:
     return joined.select(["month", "day", "late", *FEATURES])
 
 
-def _local_day(departures: pa.Table) -> pa.Array:
+def _local_day(departures: pa.Table) -> "pa.Array[Any]":
     """The day of each departure in New York; `time_hour` is UTC, where an evening flight falls on the day after."""
     month = departures["month"].to_numpy().astype("int64") - 1
     day = departures["day"].to_numpy().astype("int64") - 1
@@ -70,7 +72,7 @@ def _read(file: str, columns: tuple[str, ...]) -> pa.Table:
                 content = archive.read(path.stem)
         else:
             content = path.read_bytes()
-        return csv.read_csv(pa.BufferReader(content), convert_options=options)
+        return csv.read_csv(io.BytesIO(content), convert_options=options)
     except (OSError, KeyError, zipfile.BadZipFile, pa.ArrowInvalid) as error:
         raise SlipwayError(
             "example-data-broken",

@@ -1,12 +1,14 @@
 """The trained booster as an ONNX graph that takes what a client has: names as strings, numbers, one input a feature."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-import lightgbm
 import numpy as np
 import onnxmltools
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, numpy_helper
 from onnxmltools.convert.common.data_types import FloatTensorType
+
+from examples.flight_delay.boosting import lightgbm
 
 UNKNOWN = -1.0
 """The code of a category that training never saw; LightGBM treats a negative one as missing, and so does the graph."""
@@ -20,10 +22,12 @@ _IR_VERSION = 8
 def to_onnx(booster: lightgbm.Booster, features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> ModelProto:
     """The graph: strings through LabelEncoders, all features side by side, the trees, P(late) as `probability` [-1].
 
-    `features` is the order of the booster's columns; `categories` gives, for the ones that are strings, the names in the
+    `features` is the order of the booster's columns; `categories` gives, for each that is a string, the names in the
     order of their codes. The same booster gives the same bytes.
     """
-    inputs, nodes, columns = [], [], []
+    inputs: list[ValueInfoProto] = []
+    nodes: list[NodeProto] = []
+    columns: list[str] = []
     for name in features:
         known = categories.get(name)
         kind = TensorProto.FLOAT if known is None else TensorProto.STRING
@@ -31,17 +35,8 @@ def to_onnx(booster: lightgbm.Booster, features: Sequence[str], categories: Mapp
         columns.append(name if known is None else f"{name}_code")
         if known is not None:
             codes = [float(code) for code in range(len(known))]
-            nodes.append(
-                helper.make_node(
-                    "LabelEncoder",
-                    [name],
-                    [columns[-1]],
-                    domain=_ML,
-                    keys_strings=list(known),
-                    values_floats=codes,
-                    default_float=UNKNOWN,
-                )  # fmt: skip
-            )
+            encode: dict[str, Any] = {"keys_strings": list(known), "values_floats": codes, "default_float": UNKNOWN}
+            nodes.append(helper.make_node("LabelEncoder", [name], [columns[-1]], domain=_ML, **encode))
     nodes += [
         helper.make_node("Concat", columns, ["row"], axis=1),
         _trees(booster, len(features)),
@@ -62,7 +57,7 @@ def to_onnx(booster: lightgbm.Booster, features: Sequence[str], categories: Mapp
 
 def _trees(booster: lightgbm.Booster, width: int) -> NodeProto:
     """The booster's trees as one node from `row` to `probabilities` [rows, 2]."""
-    converted = onnxmltools.convert_lightgbm(
+    converted: ModelProto = cast("Any", onnxmltools).convert_lightgbm(
         booster, name="trees", initial_types=[("row", FloatTensorType([None, width]))], zipmap=False, target_opset=15
     )
     (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import lightgbm
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from examples.flight_delay.boosting import lightgbm
 from examples.flight_delay.data import CATEGORICAL, FEATURES
 from examples.flight_delay.export import UNKNOWN
 
@@ -42,7 +42,7 @@ class Trained:
 
 def train(flights: pa.Table, trees: int = TREES) -> Trained:
     """A model of P(late), trained on these flights; the same flights give the same model."""
-    categories = {name: tuple(sorted(pc.unique(flights[name]).to_pylist())) for name in CATEGORICAL}
+    categories = {name: tuple(sorted(map(str, flights[name].unique().to_pylist()))) for name in CATEGORICAL}
     data = lightgbm.Dataset(
         matrix(flights, categories),
         flights["late"].to_numpy(),
@@ -57,14 +57,14 @@ def matrix(flights: pa.Table, categories: Mapping[str, tuple[str, ...]]) -> NDAr
 
     float32 because the graph computes in it: trained on anything finer, a value could fall on another side of a split.
     """
-    columns: list[NDArray[Any]] = []
-    for name in FEATURES:
-        column = flights[name]
-        if name in categories:
-            codes = pc.index_in(column, value_set=pa.array(categories[name]))
-            column = pc.fill_null(codes, int(UNKNOWN))
-        columns.append(column.to_numpy().astype(np.float32))
-    return np.column_stack(columns)
+    return np.column_stack([_column(flights[name], categories.get(name)) for name in FEATURES])
+
+
+def _column(values: Any, known: tuple[str, ...] | None) -> NDArray[np.float32]:
+    if known is None:
+        return values.to_numpy().astype(np.float32)
+    codes: Any = cast("Any", pc).index_in(values, value_set=pa.array(known))
+    return codes.fill_null(int(UNKNOWN)).to_numpy().astype(np.float32)
 
 
 def judge(late: NDArray[np.bool_], probability: NDArray[np.float64]) -> dict[str, float]:

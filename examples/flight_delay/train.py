@@ -93,7 +93,7 @@ def check_agreement(model: Path, table: pa.Table, expected: np.ndarray[Any, np.d
     if not difference <= MAX_DIFFERENCE:
         raise SlipwayError(
             "export-differs",
-            f"the ONNX graph and LightGBM differ by {difference:.2e} on held-out flights, at most {MAX_DIFFERENCE} is allowed",
+            f"the ONNX graph and LightGBM differ by {difference:.2e} on held-out flights; allowed: {MAX_DIFFERENCE}",
             "the exporter (examples/flight_delay/export.py) does not fit the installed LightGBM or onnxmltools",
         )
     return difference
