@@ -1,0 +1,37 @@
+"""`StackConfig`: a whole environment's config, resolved."""
+
+from typing import Any, cast
+
+from pydantic import Field, model_validator
+
+from stacks.config import vocabulary as v
+from stacks.config.environments import Environment
+from stacks.config.platform import Platform
+from stacks.config.services import Service
+from stacks.config.vocabulary import Section
+
+
+class StackConfig(Section):
+    """Everything that the program of an environment is told."""
+
+    environment: Environment
+    """Which environment this is; the name of its file."""
+    platform: Platform
+    """What the services share."""
+    services: dict[v.ServiceName, Service] = Field(default={})
+    """What is served, by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_are_named_like_their_service(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict) or not isinstance(tree.get("services"), dict):  # pyright: ignore[reportUnknownMemberType]
+            return cast("Any", tree)
+        given = cast("dict[str, Any]", tree)
+        services: dict[str, Any] = {}
+        for name, service in cast("dict[str, Any]", given["services"]).items():
+            services[name] = service
+            if isinstance(service, dict):
+                entry = cast("dict[str, Any]", service)
+                model = entry.get("model", {})
+                services[name] = {**entry, "model": {"name": name, **model} if isinstance(model, dict) else model}
+        return {**given, "services": services}
