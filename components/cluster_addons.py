@@ -1,0 +1,159 @@
+"""What Slipway's services need in a cluster of their own: metrics, observability, KEDA, the ingress class."""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+
+from components import iam
+from components.naming import Limit, named
+
+KEDA_CHART = "2.19.0"
+"""Chart version of KEDA; there is no EKS add-on of it."""
+KEDA_NAMESPACE = "keda"
+INGRESS_CLASS = "alb"
+"""Ingress class of ModelService: AWS's application load balancers."""
+
+
+class AddonVersions(TypedDict):
+    """Exact EKS add-on versions (`aws eks describe-addon-versions --addon-name NAME` lists them)."""
+
+    metrics_server: str
+    observability: str
+    pod_identity: str
+
+
+PINNED: AddonVersions = {
+    "metrics_server": "v0.8.0-eksbuild.2",
+    "observability": "v4.10.3-eksbuild.1",
+    "pod_identity": "v1.3.8-eksbuild.2",
+}
+
+
+class ClusterAddonsArgs(TypedDict):
+    """What ClusterAddons is given."""
+
+    environment: str
+    """Environment name; part of every name."""
+    cluster: pulumi.Input[str]
+    """Name of the cluster."""
+    account: pulumi.Input[str]
+    """Account that it belongs to."""
+    partition: pulumi.Input[str]
+    """AWS partition, such as `aws`."""
+    auto_mode: bool
+    """Whether the cluster runs in Auto Mode, which brings Pod Identity and the load balancer controller."""
+    versions: NotRequired[AddonVersions]
+    """Versions of the EKS add-ons. Default `PINNED`."""
+    tags: NotRequired[dict[str, pulumi.Input[str]]]
+    """Tags on everything that takes tags."""
+
+
+class ClusterAddons(pulumi.ComponentResource):
+    """Metrics for autoscaling, logs and metrics to CloudWatch, KEDA for streams, and an ingress class.
+
+    Objects in the cluster use the Kubernetes provider that the component is given.
+    """
+
+    scaler_role_name: pulumi.Output[str]
+    """IAM role of the KEDA operator; it may do nothing until a stream grants it to read its backlog."""
+
+    def __init__(self, name: str, args: ClusterAddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:index:ClusterAddons", name, {**args}, opts)
+        self._name = name
+        self._args = args
+        self._mine = pulumi.ResourceOptions(parent=self)
+        versions = args.get("versions", PINNED)
+        identity: list[pulumi.Resource] = []
+        if not args["auto_mode"]:
+            identity.append(self._addon("eks-pod-identity-agent", versions["pod_identity"]))
+        self._addon("metrics-server", versions["metrics_server"])
+        self._observability(versions["observability"], identity)
+        self.scaler_role_name = self._keda(identity)
+        self._ingress_class()
+        self.register_outputs({"scaler_role_name": self.scaler_role_name})
+
+    def _addon(self, addon: str, version: str) -> aws.eks.Addon:
+        return aws.eks.Addon(
+            f"{self._name}-{addon}",
+            cluster_name=self._args["cluster"],
+            addon_name=addon,
+            addon_version=version,
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="OVERWRITE",
+            tags=self._args.get("tags"),
+            opts=self._mine,
+        )
+
+    def _role(self, purpose: str, namespace: str, service_account: str) -> aws.iam.Role:
+        return aws.iam.Role(
+            f"{self._name}-{purpose}-role",
+            name=named(self._args["environment"], "cluster", purpose, limit=Limit.IAM_ROLE),
+            description=f"{service_account} in {self._args['environment']}'s cluster.",
+            assume_role_policy=iam.trust_pod(namespace, service_account, self._args["account"]),
+            tags=self._args.get("tags"),
+            opts=self._mine,
+        )
+
+    def _observability(self, version: str, identity: list[pulumi.Resource]) -> None:
+        """CloudWatch agent and Fluent Bit: pods' logs and Container Insights."""
+        role = self._role("cloudwatch", "amazon-cloudwatch", "cloudwatch-agent")
+        attached = aws.iam.RolePolicyAttachment(
+            f"{self._name}-cloudwatch-policy",
+            role=role.name,
+            policy_arn=pulumi.Output.concat(
+                "arn:", self._args["partition"], ":iam::aws:policy/CloudWatchAgentServerPolicy"
+            ),
+            opts=self._mine,
+        )
+        aws.eks.Addon(
+            f"{self._name}-observability",
+            cluster_name=self._args["cluster"],
+            addon_name="amazon-cloudwatch-observability",
+            addon_version=version,
+            pod_identity_associations=[{"role_arn": role.arn, "service_account": "cloudwatch-agent"}],
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="OVERWRITE",
+            tags=self._args.get("tags"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[attached, *identity]),
+        )
+
+    def _keda(self, identity: list[pulumi.Resource]) -> pulumi.Output[str]:
+        role = self._role("scaler", KEDA_NAMESPACE, "keda-operator")
+        association = aws.eks.PodIdentityAssociation(
+            f"{self._name}-scaler-identity",
+            cluster_name=self._args["cluster"],
+            namespace=KEDA_NAMESPACE,
+            service_account="keda-operator",
+            role_arn=role.arn,
+            tags=self._args.get("tags"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=identity),
+        )
+        k8s.helm.v3.Release(
+            f"{self._name}-keda",
+            name="keda",
+            chart="keda",
+            version=KEDA_CHART,
+            repository_opts={"repo": "https://kedacore.github.io/charts"},
+            namespace=KEDA_NAMESPACE,
+            create_namespace=True,
+            atomic=True,
+            values={
+                "serviceAccount": {"operator": {"name": "keda-operator"}},
+                "operator": {"replicaCount": 2},
+                "resources": {"operator": {"limits": {"memory": "1000Mi"}, "requests": {"cpu": "100m"}}},
+            },
+            # A pod gets its identity when it starts, so the association comes first.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[association]),
+        )
+        return role.name
+
+    def _ingress_class(self) -> None:
+        auto_mode = self._args["auto_mode"]
+        k8s.networking.v1.IngressClass(
+            f"{self._name}-ingress-class",
+            metadata={"name": INGRESS_CLASS},
+            spec={"controller": "eks.amazonaws.com/alb" if auto_mode else "ingress.k8s.aws/alb"},
+            opts=self._mine,
+        )
