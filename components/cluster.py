@@ -119,7 +119,7 @@ class Cluster(pulumi.ComponentResource):
     def _take(self, existing: ExistingClusterArgs, place: Place) -> None:
         found = aws.eks.get_cluster_output(name=existing["name"], opts=pulumi.InvokeOptions(parent=self))
         self.name = found.name
-        self.security_group_id = found.vpc_configs[0].cluster_security_group_id
+        self.security_group_id = found.vpc_config.cluster_security_group_id
         self.node_role_name = pulumi.Output.from_input(existing.get("node_role_name", ""))
         self.scaler_role_name = pulumi.Output.from_input(existing.get("scaler_role_name", ""))
         self._connect(found.endpoint, found.certificate_authorities[0].data, place, [])

@@ -41,7 +41,7 @@ CALLS = {
         "name": "theirs",
         "endpoint": "https://theirs.example",
         "certificateAuthorities": [{"data": "Y2E="}],
-        "vpcConfigs": [{"clusterSecurityGroupId": "sg-theirs"}],
+        "vpcConfig": {"clusterSecurityGroupId": "sg-theirs"},
     },
 }
 
@@ -74,6 +74,10 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         outputs: dict[str, Any] = dict(args.inputs)
+        if args.typ == "aws:eks/cluster:Cluster":
+            outputs["endpoint"] = "https://made.example"
+            outputs["certificateAuthority"] = {"data": "Y2E="}
+            outputs["vpcConfig"] = {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-made"}
         if self.preview:
             return None, outputs
         if args.typ.startswith("aws:"):

@@ -1,4 +1,4 @@
-"""Cluster: EKS with and without Auto Mode, or one that exists. That EKS takes the combination is not a mock's to say."""
+"""Cluster: EKS with and without Auto Mode, or one that exists. A mock cannot say whether EKS takes the combination."""
 
 import json
 

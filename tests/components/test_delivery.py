@@ -1,4 +1,4 @@
-"""Delivery: who may assume which role, and what each may do. That GitHub's claims look so is its documentation's word."""
+"""Delivery: who may assume which role, and what each may do. What GitHub claims is its documentation's word."""
 
 import pytest
 
