@@ -1,0 +1,52 @@
+"""The proven answer that `up` and `release` end with, and the request that got it, ready to be copied."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from release.cli.options import Session
+from release.verify import Answer
+
+
+def curl_line(answer: Answer) -> str | None:
+    """A one-line request with the very question that was asked; None when no address leads to the service from here."""
+    if answer.url is None:
+        return None
+    question = json.dumps(answer.question, separators=(",", ":"), ensure_ascii=False)
+    return f"curl -s {answer.url}{answer.path} -H 'Content-Type: application/json' -d {shlex.quote(question)}"
+
+
+def say_answers(session: Session, answers: Sequence[Answer], seconds: float) -> None:
+    """At most a dozen lines: what is live, a request that was just sent with its answer, where to look, how to undo."""
+    flag = session.environment.flag()
+    say = session.screen.line
+    for answer in answers[:1]:
+        say(f"{answer.service} serves {answer.release} in {session.environment.name}", style="bold green")
+        if line := curl_line(answer):
+            say(f"  ask      {line}")
+        say(f"  answers  {short_answer(answer.answer)}")
+        say(f"  logs     slipway logs {answer.service} -f{flag}")
+        say(f"  status   slipway status{flag}")
+        say(f"  undo     slipway rollback {answer.service}{flag}, or all of it: {_down(session)}")
+    for answer in answers[1:4]:
+        say(
+            f"{answer.service} serves {answer.release}; ask it: slipway curl {answer.service}{flag}", style="bold green"
+        )
+    if len(answers) > 4:
+        say(f"… and {len(answers) - 4} more: slipway status{flag}")
+    if not answers:
+        say(f"{session.environment.name} is up; nothing is released yet")
+        say(f"  next     slipway models{flag}, then slipway release SERVICE VERSION{flag}")
+    say(f"  took     {seconds:.0f} s")
+
+
+def short_answer(answer: Any) -> str:
+    """An answer in one line of a bearable length."""
+    text = json.dumps(answer, ensure_ascii=False)
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _down(session: Session) -> str:
+    environment = session.environment
+    return "slipway down" if environment.is_local else f"slipway down{environment.flag()} --confirm {environment.name}"

@@ -1,0 +1,91 @@
+"""`slipway logs`."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from release.cli.options import EnvironmentOption, ServiceArgument, Session, begin, command_app, service_named
+from release.cli.screen import plain
+from release.cluster import Cluster, Pod, open_cluster
+from release.environment import DeployedService
+from release.errors import SlipwayError
+
+app = command_app(__doc__ or "")
+
+FollowOption = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on as more is said, by new pods too; end with Ctrl-C.")
+]
+PreviousOption = Annotated[bool, typer.Option("--previous", "-p", help="What was said before the last restart.")]
+LinesOption = Annotated[int, typer.Option("--lines", "-n", metavar="N", min=1, help="So many lines of each pod.")]
+_LOOK_EVERY_SECONDS = 1.0
+
+
+@app.command(epilog="Example: slipway logs flight-delay -f")
+def logs(
+    service: ServiceArgument,
+    follow: FollowOption = False,
+    previous: PreviousOption = False,
+    lines: LinesOption = 100,
+    env: EnvironmentOption = "local",
+) -> None:
+    """Show what a service's pods say, each line with its pod's name."""
+    session = begin(env, aside=True)
+    service_named(session, service)
+    target = session.deployed.services[service]
+    cluster = open_cluster(session.environment)
+    pods = cluster.pods(target)
+    if not pods and not follow:
+        flag = session.environment.flag()
+        raise SlipwayError("no-pods", f"{service} has no pods", f"see: slipway status{flag}")
+    if follow:
+        _follow(session, cluster, target, lines)
+        return
+    for pod in pods:
+        for line in _all_lines(cluster, pod, lines, previous):
+            print(f"{pod.name} | {plain(line)}")
+
+
+def _all_lines(cluster: Cluster, pod: Pod, lines: int, previous: bool) -> Iterator[str]:
+    """The pod's own container, and the init container where that is what failed."""
+    if pod.last_exit and pod.last_exit.initial:
+        yield from cluster.log(pod, pod.last_exit.container, lines=lines, previous=previous)
+    yield from cluster.log(pod, "rest", lines=lines, previous=previous)
+
+
+def _follow(session: Session, cluster: Cluster, target: DeployedService, lines: int) -> None:
+    said: queue.Queue[tuple[str, str]] = queue.Queue()
+    heard: set[str] = set()
+
+    def listen(pod: Pod, tail: int | None) -> None:
+        for line in cluster.log(pod, "rest", lines=tail, follow=True):
+            said.put((pod.name, line))
+        heard.discard(pod.name)  # it ended: a container that is restarted is listened to again
+
+    first = True
+    while True:
+        try:
+            pods = cluster.pods(target)
+        except SlipwayError as error:
+            session.screen.line(error.message)
+            return
+        for pod in pods:
+            if pod.name not in heard and pod.phase == "Running":
+                heard.add(pod.name)
+                threading.Thread(target=listen, args=(pod, lines if first else None), daemon=True).start()
+        first = False
+        _drain(said)
+
+
+def _drain(said: "queue.Queue[tuple[str, str]]") -> None:
+    import time
+
+    until = time.monotonic() + _LOOK_EVERY_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        try:
+            name, line = said.get(timeout=left)
+        except queue.Empty:
+            return
+        print(f"{name} | {plain(line)}", flush=True)

@@ -1,0 +1,64 @@
+"""Take an environment down: everything that was made, every process, and for `local` what was kept."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from release.engine import Outcome, run
+from release.environment import Environment
+from release.errors import SlipwayError
+from release.healing import heal
+from release.lock import EnvironmentLock, end_engine_left_behind
+from release.platform import Platform, stand_ready, stop_local
+
+_KEPT = {"log", "lock"}
+
+
+@dataclass
+class Removed:
+    """What `down` came to."""
+
+    outcome: Outcome | None
+    """The engine's run; None when there was nothing to destroy, or (local) it could not be run."""
+    trouble: str
+    """Why the engine could not destroy everything in order; `local` was then forgotten as it was."""
+
+
+def take_down(environment: Environment, lock: EnvironmentLock, say: Callable[[str], None]) -> Removed:
+    """Destroy the stack. A `local` that is broken is forgotten instead: nothing of it lies outside this machine."""
+    if not environment.is_local:
+        platform = stand_ready(environment, say)
+        return Removed(_destroy(platform, lock, say), "")
+    outcome, trouble = None, ""
+    try:
+        if lock.left_behind:
+            end_engine_left_behind(lock.left_behind, patience_seconds=5)
+        if environment.checkpoint_file.exists():
+            outcome = _destroy(stand_ready(environment, say), lock, say)
+    except SlipwayError as error:
+        trouble = error.message
+    stop_local(environment, say, forget=True)
+    forget(environment)
+    return Removed(outcome, trouble)
+
+
+def forget(environment: Environment) -> None:
+    """Remove all that Slipway keeps about an environment on this machine, its logs excepted."""
+    if not environment.directory.is_dir():
+        return
+    for path in environment.directory.iterdir():
+        if path.name in _KEPT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _destroy(platform: Platform, lock: EnvironmentLock, say: Callable[[str], None]) -> Outcome:
+    heal(platform.engine, lock, say)
+    # An emulation that began empty holds nothing of what the state lists: look first, then destroy what is there.
+    arguments = ("--refresh",) if platform.fresh else ()
+    outcome = run(platform.engine, "destroy", lock, arguments=arguments)
+    outcome.raise_if_failed()
+    return outcome

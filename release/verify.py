@@ -1,0 +1,157 @@
+"""Prove that a version is live: every pod says that it serves it, and the service answers its golden question right."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from release.cluster import Cluster, Pod
+from release.documents import as_list, as_object, part
+from release.environment import DeployedService
+from release.errors import SlipwayError
+from release.releases import Release
+
+if TYPE_CHECKING:
+    from serving.manifest import Golden
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question that a service was asked over its own address, and what it answered."""
+
+    service: str
+    release: Release
+    url: str | None
+    """Where the service answers REST; None when only the cluster reaches it."""
+    path: str
+    question: Any
+    answer: Any
+
+
+def wait_until_served(
+    cluster: Cluster,
+    service: DeployedService,
+    release: Release,
+    hopeless: Callable[[], str | None],
+    timeout_seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    """Wait until every pod of the service, and the service itself, reports `release`.
+
+    Raises:
+        SlipwayError: `hopeless()` gave a reason, or the time is over; it says what was seen last.
+    """
+    give_up = time.monotonic() + timeout_seconds
+    while True:
+        missing = what_is_missing(cluster, service, release)
+        if missing is None:
+            return
+        if reason := hopeless():
+            raise SlipwayError("release-hopeless", reason)
+        if time.monotonic() > give_up:
+            raise SlipwayError("release-timeout", f"after {timeout_seconds:.0f} s, {missing}")
+        say(missing)
+        time.sleep(_POLL_SECONDS)
+
+
+def what_is_missing(cluster: Cluster, service: DeployedService, release: Release) -> str | None:
+    """What keeps `release` from being all that the service serves; None when nothing does."""
+    workload = cluster.workload(service)
+    if workload is None:
+        return f"{service.deployment} does not exist"
+    pods = [pod for pod in cluster.pods(service) if not pod.leaving]
+    if not workload.settled or len(pods) != workload.wanted:
+        return f"{workload.updated} of {workload.wanted} pods are of {release}, {workload.ready} ready"
+    for pod in pods:
+        if found := _differs(pod, cluster.ask_pod(pod, f"/v2/models/{release.name}"), release):
+            return found
+    status, answer = cluster.ask_service(service, f"/v2/models/{release.name}")
+    served = served_versions(answer) if status == 200 else f"nothing (HTTP {status})"
+    return None if served == [release.version] else f"the service {service.service} serves {served}, not {release}"
+
+
+def served_versions(metadata: Any) -> list[str]:
+    """The versions in a v2 model metadata answer."""
+    return [str(version) for version in as_list(part(metadata).get("versions")) or []]
+
+
+def _differs(pod: Pod, reply: tuple[int, Any], release: Release) -> str | None:
+    status, answer = reply
+    if status != 200:
+        return f"pod {pod.name} answers {status} for {release}"
+    served = served_versions(answer)
+    return (
+        None
+        if served == [release.version]
+        else f"pod {pod.name} serves {', '.join(served) or 'nothing'}, not {release}"
+    )
+
+
+def ask_golden(cluster: Cluster, service: DeployedService, release: Release, golden: "Golden") -> Answer:
+    """Ask the service the question that the package carries.
+
+    Raises:
+        SlipwayError: it does not answer, or not what the package says.
+    """
+    import msgspec
+
+    if golden.rows:
+        path, question = "/predict", {"rows": list(golden.rows)}
+    else:
+        path = f"/v2/models/{release.name}/infer"
+        question = msgspec.to_builtins({"inputs": golden.inputs})
+    status, answer = cluster.ask_service(service, path, question)
+    if status != 200:
+        raise SlipwayError(
+            "golden-failed", f"{service.name} answered {status} to its golden question: {_error_of(answer)}"
+        )
+    if problem := differs_from_golden(answer, golden):
+        raise SlipwayError("golden-differs", f"golden answer differs: {problem}")
+    if str(answer.get("model_version")) != release.version:
+        raise SlipwayError("wrong-version", f"version {answer.get('model_version')} answered, not {release.version}")
+    return Answer(service.name, release, cluster.rest_url(service), path, question, answer)
+
+
+def differs_from_golden(answer: Any, golden: "Golden") -> str | None:
+    """Where an answer differs from the golden one, as `probability[0]: expected 0.21, got 0.9`; None where nowhere."""
+    for name, expected in golden.outputs.items():
+        found = _output(answer, name)
+        if found is None:
+            return f"there is no output {name}"
+        if problem := _compare(name, expected, found, golden.tolerance):
+            return problem
+    return None
+
+
+def _output(answer: Any, name: str) -> list[Any] | None:
+    """An output as a list over the rows, from `/predict` (a list of objects) or from v2 (a list of tensors)."""
+    said = as_object(answer) or {}
+    rows = as_list(said.get("predictions"))
+    if rows is not None:
+        return [row.get(name) for row in rows]
+    tensors: list[dict[str, Any]] = said.get("outputs") or []
+    return next((tensor.get("data") for tensor in tensors if tensor.get("name") == name), None)
+
+
+def _compare(place: str, expected: Any, found: Any, tolerance: float) -> str | None:
+    wanted = as_list(expected)
+    if wanted is not None:
+        given = as_list(found)
+        if given is None or len(given) != len(wanted):
+            return f"{place}: expected {len(wanted)} values, got {found if given is None else len(given)}"
+        for index, (one, other) in enumerate(zip(wanted, given, strict=True)):
+            if problem := _compare(f"{place}[{index}]", one, other, tolerance):
+                return problem
+        return None
+    if isinstance(expected, float | int) and not isinstance(expected, bool) and isinstance(found, float | int):
+        same = math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance)
+    else:
+        same = expected == found
+    return None if same else f"{place}: expected {expected}, got {found}"
+
+
+def _error_of(answer: Any) -> str:
+    return str((as_object(answer) or {}).get("error") or answer)[:200]
