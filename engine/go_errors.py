@@ -20,7 +20,7 @@ _CAUSES = [
         "disk-full",
         r"no space left on device|disk quota exceeded",
         "the disk is full",
-        "free 4 GB, or set XDG_CACHE_HOME to a disk with room, and run it again; it goes on where it stopped",
+        "free 6 GB, or set XDG_CACHE_HOME to a disk with room, and run it again; it goes on where it stopped",
     ),
     (
         "not-writable",

@@ -105,9 +105,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         output: queue.SimpleQueue[language_pb2.RunPluginResponse | None] = queue.SimpleQueue()
 
         def pump(stream: IO[bytes] | None, *, is_error: bool) -> None:
-            while stream is not None and (data := os.read(stream.fileno(), 65536)):
-                answer = language_pb2.RunPluginResponse
-                output.put(answer(stderr=data) if is_error else answer(stdout=data))
+            assert stream is not None  # noqa: S101 - a pipe was asked for
+            with stream:
+                while data := os.read(stream.fileno(), 65536):
+                    answer = language_pb2.RunPluginResponse
+                    output.put(answer(stderr=data) if is_error else answer(stdout=data))
             output.put(None)
 
         threading.Thread(target=pump, args=(child.stdout,), kwargs={"is_error": False}, daemon=True).start()

@@ -79,7 +79,7 @@ def _execute(entry: str) -> None:
         runpy.run_path(entry, run_name="__main__")
     except SystemExit as end:
         if end.code not in (None, 0):
-            detail = f"called sys.exit({end.code})" if isinstance(end.code, int) else str(end.code)
+            detail = f"the program called sys.exit({end.code})" if isinstance(end.code, int) else str(end.code)
             raise pulumi.RunError(detail) from None
 
 
