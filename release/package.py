@@ -9,7 +9,8 @@ cannot be read from them stands in the `Description`.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,7 +117,7 @@ def build(model: Path, sample: Path | pa.Table, description: Description, *, int
         SlipwayError: one line that says what does not fit.
     """
     file = _model_file(model)
-    try:
+    with _writing(into):
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into, prefix=".package-") as scratch:
             draft = Path(scratch) / "package"
@@ -125,10 +126,6 @@ def build(model: Path, sample: Path | pa.Table, description: Description, *, int
             manifest = _fill(draft, file, sample, description)
             target = into / f"{manifest.name}-{manifest.version}"
             _replace(draft, target)
-    except OSError as error:
-        raise SlipwayError(
-            "cannot-write", f"{into}: {error.strerror or error}", "free some space, or choose another folder"
-        ) from None
     return pack_directory(target, into / f"{target.name}.tar.gz")
 
 
@@ -149,7 +146,8 @@ def pack_directory(directory: Path, archive: Path | None = None) -> Packaged:
             str(error),
             "package the model anew; one that answers the same question differently each time cannot be verified",
         ) from None
-    path, digest = pack(directory, archive)
+    with _writing(archive.parent if archive else directory.parent):
+        path, digest = pack(directory, archive)
     return Packaged(path, digest, package)
 
 
@@ -263,6 +261,18 @@ def _copy_model(file: Path, draft: Path) -> None:
                 "put the data file into the model's folder, or save the model with its data inside",
             )
         shutil.copyfile(file.parent / location, draft / location)
+
+
+@contextmanager
+def _writing(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SlipwayError(
+            "cannot-write",
+            f"{error.filename or folder}: {error.strerror or error}",
+            "free some space or mend the permissions, or choose another folder",
+        ) from None
 
 
 def _verified(directory: Path) -> Package:

@@ -1,27 +1,37 @@
-"""LightGBM, imported without the two large libraries that it only looks for.
+"""LightGBM, and Arrow, without the two large libraries that they only look for.
 
-Its scikit-learn and pandas interfaces are optional and not used here, but where both are installed (the converter and
-the data package bring them) `import lightgbm` loads all of both, which takes longer than the training.
+scikit-learn and pandas are optional for both and not used here, but where they are installed (the converter and the
+data package bring them) `import lightgbm` and Arrow's first conversion load them: longer than the training takes.
 """
 
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+
+import pyarrow as pa
 
 
 @contextmanager
 def _hidden(*names: str) -> Generator[None]:
-    """Modules that are not loaded yet cannot be found inside (`None` in sys.modules, as the import system defines)."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType, reportCallIssue] - typed without None
+    """Inside, these modules are not found, as if they were not installed; one that is loaded already stays."""
+
+    class Refusal(MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002 - the protocol
+            if fullname in names:
+                raise ModuleNotFoundError(f"hidden: {fullname}", name=fullname)
+
+    refusal = Refusal()
+    sys.meta_path.insert(0, refusal)
     try:
         yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        sys.meta_path.remove(refusal)
 
 
 with _hidden("sklearn", "pandas"):
     import lightgbm
+
+    pa.array([0])  # pyarrow looks for pandas once, when it first converts something
 
 __all__ = ["lightgbm"]
