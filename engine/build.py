@@ -42,10 +42,10 @@ def build(cache: EngineCache) -> None:
 def _build(cache: EngineCache) -> None:
     """One build, holding the lock."""
     resumed = cache.work.is_dir()
-    cache.work.mkdir(exist_ok=True)
     if not resumed:
-        cache.log.write_text("")
         _check_room(cache)
+        cache.log.write_text("")
+        cache.work.mkdir()
     for left_over in cache.work.glob("pulumi.*.partial"):
         left_over.unlink()
     again = " (going on with one that was interrupted)" if resumed else ""
@@ -55,14 +55,15 @@ def _build(cache: EngineCache) -> None:
     go = go_tool(cache.work / "toolchain", environment, cache.log)
     packages = _download(go, environment, cache)
     partial = _compile(go, environment, cache, packages)
-    _put_in_place(partial, cache)
+    with showing(Meter("removing what the build needed")):
+        _put_in_place(partial, cache)
     say(f"built {cache.pulumi}")
 
 
 def _check_room(cache: EngineCache) -> None:
-    free = shutil.disk_usage(cache.work).free
+    free = shutil.disk_usage(cache.home).free
     if free < NEEDED_BYTES:
-        needs = f"building the engine needs {NEEDED_BYTES / 1e9:.1f} GB for a while in {cache.work}"
+        needs = f"building the engine needs {NEEDED_BYTES / 1e9:.1f} GB for a while in {cache.home}"
         hint = "free some space, or set XDG_CACHE_HOME to a disk with room"
         raise EngineError("disk-full", f"{needs}; {free / 1e9:.1f} GB are free", hint)
 
@@ -119,6 +120,8 @@ def _compile(go: Path, environment: dict[str, str], cache: EngineCache, packages
         if line in packages and line not in already:
             already.add(line)
             meter.step()
+        if line == PACKAGE:  # the last one; nothing more is counted, and linking takes half a minute
+            meter.label, meter.total = "linking", None
 
     partial = cache.work / f"pulumi.{os.getpid()}.partial"
     ldflags = f"-s -w -X {VERSION_VARIABLE}=v{version.ENGINE}"

@@ -40,9 +40,16 @@ _CAUSES = [
     ),
     (
         "not-served",
-        r"\b(?:403|404|410|5\d\d) [A-Z]\w+|No matching distribution",
-        "the package proxy does not serve a part of the engine",
-        f"set GOPROXY (pip: index-url) to a proxy that has it, or {OFFICIAL}",
+        r"\b(?:403|404|410|5\d\d) [A-Z]\w+",
+        "the module proxy does not serve a part of the engine",
+        f"set GOPROXY to a proxy that has it, or {OFFICIAL}",
+    ),
+    (
+        # pip says the same of an index without the package and of one that it could not reach.
+        "not-served",
+        r"No matching distribution",
+        "no package index has it, or none could be reached",
+        f"check the network and pip's index-url, or install Go yourself, or {OFFICIAL}",
     ),
 ]
 

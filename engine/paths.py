@@ -28,7 +28,7 @@ class EngineCache:
 
     @property
     def work(self) -> Path:
-        """What a build needs meanwhile: Go's module and build caches, about 5 GB. Removed when the build has succeeded."""
+        """What a build needs meanwhile, about 5 GB of Go's caches. Removed when the build has succeeded."""
         return self.home / f"{self.version}.work"
 
     @property

