@@ -1,7 +1,7 @@
 """Machines of one kind, added and removed as pods need them."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -9,8 +9,8 @@ import pulumi_kubernetes as k8s
 from components.naming import require_name
 from components.pod import GPU, POOL_LABEL
 
-Hardware = Literal["cpu", "gpu"]
-Capacity = Literal["on_demand", "spot"]
+HARDWARE = ("cpu", "gpu")
+CAPACITY = ("on_demand", "spot")
 
 
 class ComputePoolArgs(TypedDict):
@@ -22,15 +22,15 @@ class ComputePoolArgs(TypedDict):
     """Pool name, which services name; label `slipway.dev/pool` of its nodes."""
     node_role_name: pulumi.Input[str]
     """IAM role of the nodes; the cluster must let it join."""
-    subnet_ids: Sequence[pulumi.Input[str]] | pulumi.Output[list[str]]
+    subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     """Private subnets that the nodes are in."""
     security_group_id: pulumi.Input[str]
     """Security group of the nodes."""
     families: Sequence[str]
     """EC2 instance families to choose from, such as `m7i`; at least one."""
-    hardware: NotRequired[Hardware]
+    hardware: NotRequired[str]
     """`cpu` or `gpu`. Default `cpu`. A GPU pool is tainted `nvidia.com/gpu`: only pods that ask for GPUs land there."""
-    capacity: NotRequired[Capacity]
+    capacity: NotRequired[str]
     """`on_demand` or `spot` (with on-demand machines where no spot is to be had). Default `on_demand`."""
     max_cpu: NotRequired[int]
     """Most CPUs of all its machines together. Default 64."""
@@ -62,6 +62,8 @@ class ComputePool(pulumi.ComponentResource):
         if not args["families"]:
             raise ValueError(f"pool {pool}: families: expected at least one EC2 instance family, got none")
         mine = pulumi.ResourceOptions(parent=self)
+        _require("hardware", args.get("hardware", "cpu"), HARDWARE, pool)
+        _require("capacity", args.get("capacity", "on_demand"), CAPACITY, pool)
         make_class = _auto_mode_class if args.get("auto_mode", True) else _karpenter_class
         node_class = make_class(f"{name}-nodes", pool, args, mine)
         made = k8s.apiextensions.CustomResource(
@@ -173,11 +175,16 @@ def _karpenter_class(
     )
 
 
+def _require(key: str, value: str, choices: Sequence[str], pool: str) -> None:
+    if value not in choices:
+        raise ValueError(f"pool {pool}: {key}: expected one of {', '.join(choices)}, got {value!r}")
+
+
 def _capacity(args: ComputePoolArgs) -> list[str]:
     return ["spot", "on-demand"] if args.get("capacity", "on_demand") == "spot" else ["on-demand"]
 
 
-def _terms(subnet_ids: Sequence[pulumi.Input[str]] | pulumi.Output[list[str]]) -> pulumi.Output[list[dict[str, str]]]:
+def _terms(subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Output[list[dict[str, str]]]:
     return pulumi.Output.from_input(subnet_ids).apply(lambda ids: [{"id": str(subnet)} for subnet in ids])
 
 

@@ -1,7 +1,7 @@
 """The network of an environment: a VPC over two or three zones, or one that exists already."""
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -11,8 +11,7 @@ from components.cidr import allocate
 from components.naming import Limit, named
 from components.place import Place, place_of
 
-Nat = Literal["none", "single", "per_zone"]
-
+NATS = ("none", "single", "per_zone")
 REQUIRED_WITHOUT_NAT = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "logs", "sts")
 """Interface endpoints that nodes and pods cannot do without when private subnets have no way out
 (https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html)."""
@@ -41,7 +40,7 @@ class NetworkArgs(TypedDict):
     """Network of the VPC, /16 or smaller. Default `10.0.0.0/16`."""
     zones: NotRequired[int]
     """Availability zones, 2 or 3. Default 2."""
-    nat: NotRequired[Nat]
+    nat: NotRequired[str]
     """Way out of the private subnets: `none`, `single` gateway, or one `per_zone`. Default `single`."""
     interface_endpoints: NotRequired[Sequence[str]]
     """AWS services reached inside the VPC, such as `ecr.dkr`. Default none; without NAT, those that EKS needs are
@@ -78,6 +77,8 @@ class Network(pulumi.ComponentResource):
         super().__init__("slipway:index:Network", name, {**args}, opts)
         self._name = name
         self._args = args
+        if args.get("nat", "single") not in NATS:
+            raise ValueError(f"network of {args['environment']}: nat: expected one of {', '.join(NATS)}")
         existing = args.get("existing")
         if existing is None:
             self._make(place_of(self))

@@ -87,6 +87,8 @@ def test_nodes_carry_the_label_that_pods_select(make):
     ("wrong", "says"),
     [
         ({"families": []}, "pool general: families: expected at least one EC2 instance family, got none"),
+        ({"hardware": "tpu"}, "pool general: hardware: expected one of cpu, gpu, got 'tpu'"),
+        ({"capacity": "free"}, "pool general: capacity: expected one of on_demand, spot, got 'free'"),
         ({"pool": "Not Valid"}, "pool 'Not Valid': expected 1-40 lower-case letters"),
     ],
 )
