@@ -62,7 +62,8 @@ class DeadlineExceededError(ServingError):
     """The answer would have come after the request's deadline."""
 
 
-_WORDS = {
+WORDS = {
+    # what msgspec calls a kind of value, and what a person does
     "int": "a whole number",
     "float": "a number",
     "str": "a string",
@@ -79,11 +80,16 @@ def explain(error: msgspec.MsgspecError | UnicodeDecodeError | RecursionError) -
         return f"not JSON: {error}"
     what, _, where = str(error).partition(" - at ")
     path = where.strip("`").removeprefix("$").removeprefix(".")
-    for pattern, words in (
+    for pattern, problem in (
         (r"Object missing required field `(.*)`", "missing"),
         (r"Object contains unknown field `(.*)`", "unknown"),
     ):
         if found := re.fullmatch(pattern, what):
-            return f"{path}{'.' if path else ''}{found[1]}: {words}"
-    what = re.sub(r"`([\w |]+)`", lambda kinds: " or ".join(_WORDS.get(k, k) for k in kinds[1].split(" | ")), what)
-    return f"{path}{': ' if path else ''}{what[:1].lower()}{what[1:]}"
+            return f"{path}{'.' if path else ''}{found[1]}: {problem}"
+    return f"{path}{': ' if path else ''}{words(what)}"
+
+
+def words(message: str) -> str:
+    """msgspec's message in the words of a person who knows JSON."""
+    plain = re.sub(r"`([\w |]+)`", lambda kinds: " or ".join(WORDS.get(k, k) for k in kinds[1].split(" | ")), message)
+    return plain[:1].lower() + plain[1:]

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from serving.errors import explain
+
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
@@ -300,16 +302,8 @@ def _check_distribution(distribution: Distribution, file: str, where: str) -> No
 def _decode(content: bytes, kind: type[S], file: str) -> S:
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        path = where.strip("`").removeprefix("$").removeprefix(".")
-        raise PackageError(f"{file}: {path + ': ' if path else ''}{_lower(what)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PackageError(f"{file}: not JSON: {error}") from None
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PackageError(f"{file}: {explain(error)}") from None
 
 
 def _listed(names: Any) -> str:

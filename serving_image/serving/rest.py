@@ -120,6 +120,7 @@ class Rest:
     def _predict(self, request: Request) -> None:
         model = self._plane.default
         try:
+            _check_encoding(request)
             rows = model.rows.decode(request.body)
             question = Question(model, len(rows), rows=rows, id=new_id())
             self._plane.submit(question, lambda question, result: self._predicted(request, question, result))
@@ -142,10 +143,7 @@ class Rest:
 
     def _infer(self, request: Request, model: Model) -> None:
         try:
-            if request.headers.get(b"content-encoding", b"identity") != b"identity":
-                raise errors.UnsupportedMediaError(
-                    "Content-Encoding: compressed requests are not supported; send it plain"
-                )
+            _check_encoding(request)
             question = v2.read(model, request.body, _json_length(request), self._max_rows)
             self._plane.submit(question, lambda question, result: self._inferred(request, question, result))
         except ServingError as error:
@@ -224,6 +222,11 @@ class Rest:
     def _prefix(self, model: Model) -> bytes:
         named = self._encode({"model_name": model.name, "model_version": model.version})
         return named[:-1] + b',"predictions":'
+
+
+def _check_encoding(request: Request) -> None:
+    if request.headers.get(b"content-encoding", b"identity") != b"identity":
+        raise errors.UnsupportedMediaError("Content-Encoding: compressed requests are not supported; send it plain")
 
 
 def _json_length(request: Request) -> int | None:

@@ -1,7 +1,6 @@
 """`Settings`: the one list of the `SLIPWAY_*` variables that configure a pod."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
@@ -9,6 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 from msgspec import Meta, Struct
+
+from serving.errors import WORDS, words
 
 PREFIX = "SLIPWAY_"
 
@@ -117,7 +118,5 @@ def _expected(kind: Any, message: str) -> str:
     if get_origin(bare) is Literal:
         return "expected one of " + ", ".join(get_args(bare))
     if "got `str`" in message:
-        names = {int: "a whole number", float: "a number", bool: "true or false"}
-        return f"expected {names.get(bare, 'another value')}"
-    sentence = re.sub(r"`(\w+)`", r"\1", message.partition(" - at ")[0])
-    return sentence[:1].lower() + sentence[1:]
+        return f"expected {WORDS.get(getattr(bare, '__name__', ''), 'another value')}"
+    return words(message.partition(" - at ")[0])

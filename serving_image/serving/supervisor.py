@@ -79,7 +79,7 @@ class Supervisor:
         )
 
     def _on_signal(self, number: int, frame: object) -> None:  # noqa: ARG002 - the signal module's signature
-        if self._stopping:
+        if self._stopping and number == signal.SIGINT:
             for slot in self._workers.values():
                 if slot.process is not None:
                     slot.process.kill()

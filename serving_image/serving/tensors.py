@@ -52,7 +52,7 @@ def check_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:
     stated = tensor.shape
     if len(shape) == len(stated):
         for found, expected in zip(shape, stated, strict=True):
-            if found != expected and (expected != -1 or found < 0):
+            if found < 0 or expected not in (found, -1):
                 break
         else:
             return

@@ -218,7 +218,8 @@ def _unnested(tensor: Tensor, data: Any, kind: str) -> list[Any]:
     try:
         return msgspec.convert(list(_leaves(_any.decode(data))), _LISTS[kind])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{tensor.name}.data{explain(error)}") from None
+        why = explain(error)
+        raise InvalidInputError(f"{tensor.name}.data{'' if why.startswith('[') else ': '}{why}") from None
 
 
 def _leaves(values: list[Any]) -> Iterator[Any]:

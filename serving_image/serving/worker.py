@@ -56,7 +56,7 @@ class Worker:
     async def _serve(self, rest: Rest, version: bytes, began: float) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, rest)
+            loop.add_signal_handler(number, self._on_signal, number, rest)
         if self.parent is not None:
             loop.add_reader(self.parent, self._on_orphaned, rest)
         server = HttpServer(rest.handle, rest.refuse, Limits(max_body_bytes=self.settings.max_body_bytes), version)
@@ -78,8 +78,9 @@ class Worker:
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
 
-    def _on_signal(self, rest: Rest) -> None:
-        if self._stop.is_set():  # asked twice: whoever asks wants it now
+    def _on_signal(self, number: signal.Signals, rest: Rest) -> None:
+        # A second Ctrl-C wants it now. A second SIGTERM is common: from a process group, and from the supervisor.
+        if number == signal.SIGINT and self._stop.is_set():
             os._exit(0)
         rest.ready = False
         self._stop.set()

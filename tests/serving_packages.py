@@ -1,8 +1,10 @@
 """Small model packages that the serving tests load, built on the spot."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -20,8 +22,7 @@ from serving.manifest import (
 )
 from serving.package import file_entries, pack
 
-import msgspec
-
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CARRIERS = {"AA": 0.1, "DL": 0.2, "UA": 0.3}
 """What each carrier adds to the score of the test model."""
 
@@ -40,9 +41,14 @@ def delay_model() -> onnx.ModelProto:
     flat = numpy_helper.from_array(np.array([-1], np.int64), "flat")
     nodes = [
         helper.make_node(
-            "LabelEncoder", ["carrier"], ["encoded"], domain="ai.onnx.ml",
-            keys_strings=list(CARRIERS), values_floats=list(CARRIERS.values()), default_float=-0.4,
-        ),  # fmt: skip
+            "LabelEncoder",
+            ["carrier"],
+            ["encoded"],
+            domain="ai.onnx.ml",
+            keys_strings=list(CARRIERS),
+            values_floats=list(CARRIERS.values()),
+            default_float=-0.4,
+        ),
         helper.make_node("MatMul", ["weather", "w"], ["weathered"]),
         helper.make_node("Add", ["encoded", "weathered"], ["z"]),
         helper.make_node("Sigmoid", ["z"], ["p"]),
@@ -73,7 +79,8 @@ def write_package(directory: Path, version: str = "1", bias: float = 0.0, **chan
     directory.mkdir(parents=True)
     model = delay_model()
     if bias:
-        model.graph.node[0].attribute[2].f += bias
+        values = next(each for each in model.graph.node[0].attribute if each.name == "values_floats")
+        values.floats[:] = [value + bias for value in values.floats]
     (directory / "model.onnx").write_bytes(model.SerializeToString())
     (directory / "environment.lock").write_text("onnx==1\n")
     weather = NumericBaseline(missing=0.0, edges=(-10.0, 0.0, 10.0), counts=(0, 50, 50, 0))
@@ -105,7 +112,7 @@ def write_package(directory: Path, version: str = "1", bias: float = 0.0, **chan
         ),
         classes=("on_time", "late"),
         metrics={"auc": 0.7},
-        created_at=msgspec.convert("2026-01-02T03:04:05Z", type=__import__("datetime").datetime),
+        created_at=CREATED,
         source=Source(None, False),
         files=file_entries(directory),
     )
@@ -122,3 +129,57 @@ def rewrite_manifest(directory: Path, **changes: object) -> None:
     """Change raw fields of a package's manifest, whatever the contract says about them."""
     file = directory / "manifest.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+DATATYPES = {
+    "BOOL": TensorProto.BOOL,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+"""Every datatype of the protocol that ONNX has, with its ONNX type."""
+
+
+def write_identity_package(directory: Path) -> Path:
+    """A package whose model gives back its inputs: one [-1, 2] tensor of each datatype, `in_<datatype>` → `out_…`."""
+    directory.mkdir(parents=True)
+    kinds = {datatype.lower(): kind for datatype, kind in DATATYPES.items()}
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [f"in_{name}"], [f"out_{name}"]) for name in kinds],
+        "identity",
+        [helper.make_tensor_value_info(f"in_{name}", kind, ["n", 2]) for name, kind in kinds.items()],
+        [helper.make_tensor_value_info(f"out_{name}", kind, ["n", 2]) for name, kind in kinds.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (directory / "model.onnx").write_bytes(model.SerializeToString())
+    (directory / "environment.lock").write_text("onnx==1\n")
+    values: dict[str, list[object]] = {
+        name: [["a", "ü"]] if name == "bytes" else [[True, False]] if name == "bool" else [[1, 2]] for name in kinds
+    }
+    (directory / "baseline.json").write_bytes(encode(Baseline(rows=1, features={}, outputs={})))
+    golden = Golden(
+        inputs={f"in_{name}": value for name, value in values.items()},
+        outputs={f"out_{name}": value for name, value in values.items()},
+    )
+    (directory / "golden.json").write_bytes(encode(golden))
+    manifest = Manifest(
+        name="identity",
+        version="1",
+        task="other",
+        inputs=tuple(Tensor(f"in_{datatype.lower()}", datatype, (-1, 2)) for datatype in DATATYPES),  # type: ignore[arg-type]
+        outputs=tuple(Tensor(f"out_{datatype.lower()}", datatype, (-1, 2)) for datatype in DATATYPES),  # type: ignore[arg-type]
+        created_at=CREATED,
+        source=Source(None, False),
+        files=file_entries(directory),
+    )
+    (directory / "manifest.json").write_bytes(encode(manifest))
+    return directory
