@@ -13,10 +13,14 @@ class Command(NamedTuple):
 
 SECTIONS: dict[str, tuple[Command, ...]] = {
     "An environment": (
-        Command("up", "release.cli.up", "provision an environment; local: also train, release and ask the example"),
-        Command("preview", "release.cli.preview", "what `up` would change, what it would replace, what would be lost"),
+        Command("up", "release.cli.up", "provision an environment, and prove what it serves"),
+        Command("preview", "release.cli.preview", "what `up` would change, replace and lose"),
         Command("status", "release.cli.status", "what runs now, asked live"),
         Command("down", "release.cli.down", "destroy an environment and everything in it"),
+    ),
+    "A config": (
+        Command("config", "release.cli.config", "check it, show it with its defaults, explain each key"),
+        Command("init", "release.cli.init", "write a service's entry from a model package"),
     ),
     "A model": (
         Command("package", "release.cli.package", "make a model package out of an ONNX model and its description"),

@@ -31,7 +31,7 @@ def ports_are_of_local(config: StackConfig) -> Iterator[Mistake]:
 
 def someone_hears_alarms(config: StackConfig) -> Iterator[Mistake]:
     """An alarm that nobody hears is none."""
-    if not (config.platform.alarms.email or config.platform.alarms.topic_arn):
+    if not (config.platform.alarms.email or config.platform.alarms.topic_arn or config.platform.budget):
         where = ("platform", "alarms")
         yield Mistake(where, f"must have an email or a topic_arn in {config.environment}: alarms need a reader")
 

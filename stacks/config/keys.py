@@ -27,15 +27,15 @@ class Key:
     """Type, default and docstring."""
 
     @property
-    def required(self) -> bool:
-        """Whether it must be given once its section is."""
-        return self.field.is_required()
-
-    @property
     def reason(self) -> str:
         """What it is and why its default is what it is."""
-        own = self.field.description or (self.section.__doc__ if self.section else "") or ""
-        return " ".join(own.split())
+        return reason_of(self.field)
+
+
+def reason_of(field: FieldInfo) -> str:
+    """A field's docstring, after that of the section which it holds, on one line."""
+    below = sections_of(field.annotation)
+    return " ".join([*((below[1].__doc__ or "") if below else "").split(), *(field.description or "").split()])
 
 
 def sections_of(annotation: Any) -> tuple[tuple[str, ...], type[BaseModel]] | None:

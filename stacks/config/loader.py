@@ -7,6 +7,7 @@ from typing import Any
 
 from stacks.config.check import check
 from stacks.config.environments import Environment
+from stacks.config.keys import near_miss
 from stacks.config.mistakes import ConfigError, render
 from stacks.config.model import StackConfig
 from stacks.config.releases import overlaid, read_releases
@@ -29,10 +30,9 @@ def environment_named(name: str) -> Environment:
     try:
         return Environment(name)
     except ValueError:
-        known = ", ".join(Environment)
-        raise ConfigError(
-            f"unknown environment {name}", [f"known are {known}; each has its stacks/Pulumi.<name>.yaml"]
-        ) from None
+        near = near_miss(name, Environment)
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(Environment)}"
+        raise ConfigError(f"there is no environment {name}", [hint]) from None
 
 
 def from_file(environment: Environment, root: Path | None = None) -> StackConfig:
@@ -41,9 +41,14 @@ def from_file(environment: Environment, root: Path | None = None) -> StackConfig
     Raises:
         ConfigError: with every mistake.
     """
+    return located(environment, root)[0]
+
+
+def located(environment: Environment, root: Path | None = None) -> tuple[StackConfig, Source]:
+    """`from_file` with the file itself, which knows where each key stands."""
     root = root or project_root()
     source = read(root, environment)
-    return _resolved(environment, source, source.tree, root)
+    return _resolved(environment, source, source.tree, root), source
 
 
 def from_pulumi(root: Path | None = None) -> StackConfig:

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from stacks.config import vocabulary
 from stacks.config.keys import Path, field_at, near_miss, suggestion
+from stacks.config.kinds import SENSITIVE
 
 NAMESPACE = "slipway"
 _LONGEST_SHOWN = 60
@@ -60,7 +60,7 @@ def from_pydantic(root: type[BaseModel], error: ErrorDetails, *, secret: bool = 
     path: Path = tuple(step for step in error["loc"] if step != "[key]")
     if "[key]" in error["loc"]:
         return Mistake(path, f"the name must be {error['msg']}, got {shown(path[-1])}")
-    hidden = secret or error["type"] == vocabulary.SENSITIVE
+    hidden = secret or error["type"] == SENSITIVE
     return Mistake(
         path, _sentence(root, path, error, "something else (not shown: it may be a secret)" if hidden else "")
     )

@@ -2,13 +2,13 @@
 
 from typing import Any, cast
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from stacks.config import vocabulary as v
 from stacks.config.environments import Environment
+from stacks.config.kinds import Section
 from stacks.config.platform import Platform
-from stacks.config.services import Service
-from stacks.config.vocabulary import Section
+from stacks.config.services import Model, Service
 
 
 class StackConfig(Section):
@@ -17,9 +17,8 @@ class StackConfig(Section):
     environment: Environment
     """Which environment this is; the name of its file."""
     platform: Platform
-    """What the services share."""
     services: dict[v.ServiceName, Service] = Field(default={})
-    """What is served, by name."""
+    """By name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -35,3 +34,10 @@ class StackConfig(Section):
                 model = entry.get("model", {})
                 services[name] = {**entry, "model": {"name": name, **model} if isinstance(model, dict) else model}
         return {**given, "services": services}
+
+
+DERIVED: dict[tuple[type[BaseModel], str], str] = {
+    (Service, "model"): "the service's name",
+    (Model, "name"): "the service's name",
+}
+"""Keys that a file may leave out though the model has no default for them, with what they are then."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stacks.config import vocabulary as v
-from stacks.config.vocabulary import Section
+from stacks.config.kinds import Number, OneOf, Section, Text, Whole
 
 
 class Image(Section):
@@ -30,7 +30,7 @@ class Retention(Section):
     """Results of batch runs, as long as their outcomes."""
     old_versions_days: v.Days = 30
     """Overwritten and deleted objects. 30: a mistake is noticed within a month."""
-    logs_days: Annotated[int, v.OneOf(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)] = 30
+    logs_days: Annotated[int, OneOf((1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731))] = 30
     """Logs; one of the periods that CloudWatch offers. 30: covers a monthly report's questions."""
 
 
@@ -40,7 +40,7 @@ class Data(Section):
     retention: Retention = Retention()
     kms_key_arn: v.KeyArn | None = None
     """A key of your own. Absent: the environment makes one that rotates every year."""
-    scan_limit_gib: Annotated[int, v.Whole(1, 10_000, "GiB")] = 100
+    scan_limit_gib: Annotated[int, Whole(1, 10_000, "GiB")] = 100
     """Most that one Athena query may read. 100 GiB cost about half a dollar: a slip stays cheap."""
 
 
@@ -60,7 +60,7 @@ class Network(Section):
 
     cidr: v.Cidr = "10.0.0.0/16"
     """Its addresses. A /16 has room for 60,000 pods, which take an address each."""
-    zones: Annotated[int, v.Whole(2, 3)] = 2
+    zones: Annotated[int, Whole(2, 3)] = 2
     """Availability zones. 2 is the least that EKS takes; a third costs another NAT gateway."""
     nat: v.Nat = v.Nat.SINGLE
     """Ways out of private subnets. One gateway: cheap, and lost with its zone; `per_zone` survives that."""
@@ -71,14 +71,20 @@ class Network(Section):
     flow_logs: v.Flag = True
     """Records who talked to whom: the first thing asked for after an incident."""
     existing: ExistingNetwork | None = None
-    """A VPC to use as it is, instead of making one."""
+    """Absent: a VPC is made."""
 
 
 class ExistingCluster(Section):
     """An EKS cluster that is there already."""
 
-    name: Annotated[str, v.Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "an EKS cluster's name")]
-    """Its name."""
+    name: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "an EKS cluster's name")]
+    """Its name. It has Pod Identity, an ingress controller and, for streams, KEDA already."""
+    auto_mode: v.Flag = True
+    """Whether EKS Auto Mode runs its nodes; else Karpenter must, where pools are named."""
+    node_role_name: v.RoleName | None = None
+    """IAM role of its nodes. Needed with pools."""
+    scaler_role_name: v.RoleName | None = None
+    """IAM role of its KEDA operator. Needed with streams."""
 
 
 class Cluster(Section):
@@ -95,7 +101,7 @@ class Cluster(Section):
     admins: tuple[v.RoleArn, ...] = ()
     """Roles that may do everything in the cluster, besides the one that deploys."""
     existing: ExistingCluster | None = None
-    """A cluster to use as it is, instead of making one."""
+    """Absent: a cluster is made."""
 
 
 class Pool(Section):
@@ -107,9 +113,9 @@ class Pool(Section):
     """`spot` is about 70 % cheaper and can be taken away at two minutes' notice."""
     families: Annotated[tuple[v.InstanceFamily, ...], Field(min_length=1, max_length=15)]
     """EC2 instance families to choose from; more of them are more often available."""
-    max_cpu: Annotated[int, v.Whole(2, 10_000, "CPUs")] = 64
+    max_cpu: Annotated[int, Whole(2, 10_000, "CPUs")] = 64
     """Ceiling for all machines together. 64: a runaway autoscaler costs tens of dollars a day, not thousands."""
-    max_gpus: Annotated[int, v.Whole(1, 512, "GPUs")] = 4
+    max_gpus: Annotated[int, Whole(1, 512, "GPUs")] = 4
     """Ceiling of a GPU pool."""
 
 
@@ -126,7 +132,7 @@ class FeatureGroup(Section):
     """How long a row answers online. Absent: until it is overwritten."""
 
 
-Share = Annotated[float, v.Number(0, 1000, "percent")]
+Share = Annotated[float, Number(0, 1000, "percent")]
 
 
 class Budget(Section):
@@ -154,6 +160,10 @@ class Delivery(Section):
     """Repository whose jobs may assume the roles."""
     branch: v.Branch = "main"
     """Branch that may deploy and push images; pull requests may only preview."""
+    state_bucket: v.BucketName | None = None
+    """Bucket of the Pulumi state, which previews read. Absent: the state lies elsewhere."""
+    state_key_arn: v.KeyArn | None = None
+    """Key of the state and its secrets, which previews decrypt with."""
     provider_arn: v.OidcProviderArn | None = None
     """The account's OIDC provider for GitHub, which can exist only once an account. Absent: it is made."""
 
@@ -181,9 +191,9 @@ class Platform(Section):
     network: Network = Network()
     cluster: Cluster = Cluster()
     pools: dict[v.PoolName, Pool] = Field(default={})
-    """Machine pools by name. None: EKS Auto Mode's own general-purpose pool takes every pod."""
+    """By name. None: EKS Auto Mode's own general-purpose pool takes every pod."""
     feature_groups: dict[v.GroupName, FeatureGroup] = Field(default={})
-    """Feature groups by name; services say which they look up."""
+    """By name; services say which they look up."""
     budget: Budget | None = None
     """Absent: spend is not watched."""
     alarms: Alarms = Alarms()

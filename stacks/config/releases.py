@@ -8,11 +8,8 @@ from typing import Any, cast
 from stacks.config.mistakes import ConfigError
 
 LAYOUT = 1
-
-
-def releases_file(root: Path) -> Path:
-    """The file that `slipway release` writes for `local`."""
-    return root / ".slipway" / "local" / "releases.json"
+RELEASES = Path(".slipway", "local", "releases.json")
+"""The file that `slipway release` writes for `local`, in the checkout."""
 
 
 def read_releases(root: Path) -> dict[str, Mapping[str, Any]]:
@@ -21,25 +18,23 @@ def read_releases(root: Path) -> dict[str, Mapping[str, Any]]:
     Raises:
         ConfigError: the file cannot be read, or is of another layout.
     """
-    path = releases_file(root)
-    shown = path.relative_to(root)
-    mend = [f"remove {shown}; `slipway release` writes it again"]
+    mend = [f"remove {RELEASES}; `slipway release` writes it again"]
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = json.loads((root / RELEASES).read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise ConfigError(f"{shown} cannot be read: {error.strerror}", mend) from None
+        raise ConfigError(f"{RELEASES} cannot be read: {error.strerror}", mend) from None
     except ValueError:
-        raise ConfigError(f"{shown} is not valid JSON", mend) from None
+        raise ConfigError(f"{RELEASES} is not valid JSON", mend) from None
     layout = cast("dict[str, Any]", content).get("layout") if isinstance(content, dict) else None
     if layout != LAYOUT:
-        raise ConfigError(f"{shown} has layout {layout}, this version reads layout {LAYOUT}", mend)
+        raise ConfigError(f"{RELEASES} has layout {layout}, this version reads layout {LAYOUT}", mend)
     services: Any = cast("dict[str, Any]", content).get("services")
     if not isinstance(services, dict) or not all(
         isinstance(e, dict) for e in cast("dict[str, Any]", services).values()
     ):
-        raise ConfigError(f"{shown} has no services in it", mend)
+        raise ConfigError(f"{RELEASES} has no services in it", mend)
     return cast("dict[str, Mapping[str, Any]]", services)
 
 

@@ -167,14 +167,22 @@ def existing_things_are_used_as_they_are(config: StackConfig) -> Iterator[Mistak
         unused = section.model_fields_set - {"existing", "connected_cidrs"}
         if section.existing and unused:
             yield Mistake(("platform", name), f"existing is used as it is; remove {', '.join(sorted(unused))}")
+    streams = [address((*at, "stream")) for at, service in services(config) if service.stream]
+    if cluster.existing and config.platform.pools and not cluster.existing.node_role_name:
+        path = ("platform", "cluster", "existing", "node_role_name")
+        yield Mistake(path, "is required with pools: their machines join the cluster with it")
+    if cluster.existing and streams and not cluster.existing.scaler_role_name:
+        path = ("platform", "cluster", "existing", "scaler_role_name")
+        yield Mistake(path, f"is required, KEDA scales {streams[0]} with it")
     if cluster.existing and not network.existing:
         yield Mistake(("platform", "network", "existing"), "is required with cluster.existing: the VPC that it lies in")
 
 
-def mails_have_an_address(config: StackConfig) -> Iterator[Mistake]:
-    """AWS Budgets writes to an address."""
-    if config.platform.budget and not config.platform.alarms.email:
-        yield Mistake(("platform", "alarms", "email"), "is required with a budget: its alerts go there")
+def alerts_have_a_reader(config: StackConfig) -> Iterator[Mistake]:
+    """A budget tells someone."""
+    alarms = config.platform.alarms
+    if config.platform.budget and not (alarms.email or alarms.topic_arn):
+        yield Mistake(("platform", "alarms"), "must have an email or a topic_arn: the budget's alerts go there")
 
 
 def arns_are_of_this_region(config: StackConfig) -> Iterator[Mistake]:
@@ -213,7 +221,7 @@ RULES: tuple[Rule, ...] = (
     ingresses_are_guarded,
     networks_do_not_overlap,
     existing_things_are_used_as_they_are,
-    mails_have_an_address,
+    alerts_have_a_reader,
     arns_are_of_this_region,
     nothing_is_said_twice,
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stacks.config import vocabulary as v
-from stacks.config.vocabulary import Section
+from stacks.config.kinds import Between, Number, Section, Whole
 
 
 class Model(Section):
@@ -26,7 +26,7 @@ class Resources(Section):
     """CPUs, requested and the limit: a pod has in production what it was measured with. 1 serves a small model well."""
     memory: v.Memory = "1Gi"
     """Memory, requested and the limit. 1Gi holds the runtime and a model of some hundred megabytes."""
-    gpus: Annotated[int, v.Whole(0, 8, "GPUs")] = 0
+    gpus: Annotated[int, Whole(0, 8, "GPUs")] = 0
     """GPUs; needs a pool that has them."""
 
 
@@ -50,7 +50,7 @@ class Replicas(Section):
 class WorkerReplicas(Section):
     """How many workers."""
 
-    min: Annotated[int, v.Whole(0, 1000)] = 1
+    min: Annotated[int, Whole(0, 1000)] = 1
     """Always running. 1: an event is answered at once; 0 saves its cost and adds a start to the first event."""
     max: v.Count = 10
     """Ceiling of the autoscaler."""
@@ -59,18 +59,18 @@ class WorkerReplicas(Section):
 class Slo(Section):
     """What users are promised. Alarms, dashboard and release checks take their thresholds from here only."""
 
-    p95_ms: Annotated[float, v.Number(0, 60_000, "milliseconds")] = 200
+    p95_ms: Annotated[float, Number(0, 60_000, "milliseconds")] = 200
     """95 of 100 requests are answered within this. 200: about what a person still calls immediate."""
-    availability_percent: Annotated[float, v.Between(90, 100)] = 99.9
+    availability_percent: Annotated[float, Between(90, 100)] = 99.9
     """Share of requests answered without a server error. 99.9: 43 bad minutes a month."""
 
 
 class Scaling(Section):
     """When pods are added."""
 
-    cpu_percent: Annotated[int, v.Whole(10, 95, "percent")] = 60
+    cpu_percent: Annotated[int, Whole(10, 95, "percent")] = 60
     """Average CPU use. 60 leaves room for the half minute that a new pod needs."""
-    requests_per_second: Annotated[int, v.Whole(1, 100_000, "requests a second")] | None = None
+    requests_per_second: Annotated[int, Whole(1, 100_000, "requests a second")] | None = None
     """Requests a second and pod. Absent: CPU decides alone."""
 
 
@@ -90,12 +90,12 @@ class Oidc(Section):
 
 
 class Auth(Section):
-    """Who may ask. One of the two."""
+    """Who may ask: one of the two."""
 
     api_keys_arn: v.SecretArn | None = None
     """Secrets Manager secret with a JSON object of name: key. Never the keys themselves."""
     oidc: Oidc | None = None
-    """People instead of programs: sign-in with an identity provider."""
+    """For people instead of programs."""
 
 
 class Ingress(Section):
@@ -110,7 +110,7 @@ class Ingress(Section):
     allowed_cidrs: Annotated[tuple[v.Cidr, ...], Field(min_length=1, max_length=20)]
     """Who may connect; everyone has to be written out as 0.0.0.0/0."""
     auth: Auth | None = None
-    """Authentication; required when public."""
+    """Required when public."""
 
 
 class Rest(Workload):
@@ -119,11 +119,11 @@ class Rest(Workload):
     replicas: Replicas = Replicas()
     slo: Slo = Slo()
     scaling: Scaling = Scaling()
-    workers: Annotated[int, v.Whole(1, 64)] = 1
+    workers: Annotated[int, Whole(1, 64)] = 1
     """Processes in a pod. 1 for one CPU; more pods survive more than more processes do."""
-    max_body_mib: Annotated[int, v.Whole(1, 100, "MiB")] = 8
+    max_body_mib: Annotated[int, Whole(1, 100, "MiB")] = 8
     """Largest request. 8 MiB are some ten thousand rows; more belongs in a batch."""
-    max_rows: Annotated[int, v.Whole(1, 1_000_000, "rows")] = 10_000
+    max_rows: Annotated[int, Whole(1, 1_000_000, "rows")] = 10_000
     """Most rows in a request."""
     ingress: Ingress | None = None
     """Absent: reachable inside the cluster only."""
@@ -140,13 +140,13 @@ class Batch(Workload):
     """Where the rows are."""
     format: v.FileFormat = v.FileFormat.PARQUET
     """How they are written."""
-    parallelism: Annotated[int, v.Whole(1, 256, "pods")] = 4
+    parallelism: Annotated[int, Whole(1, 256, "pods")] = 4
     """Pods that share a run."""
-    attempts: Annotated[int, v.Whole(1, 10, "attempts")] = 3
+    attempts: Annotated[int, Whole(1, 10, "attempts")] = 3
     """Attempts of each pod's share; its result is the same whichever succeeds."""
     deadline_minutes: v.Minutes = 120
     """A run that takes longer is stopped and raises the alarm of a late one."""
-    max_bad_rows_percent: Annotated[float, v.Between(0, 100)] = 1
+    max_bad_rows_percent: Annotated[float, Between(0, 100)] = 1
     """Rows that may be set aside as unreadable before the run fails."""
 
 
@@ -175,9 +175,9 @@ class Stream(Workload):
 
     source: v.Source = v.Source.SQS
     """`sqs`, `kinesis` or `kafka`. SQS: nothing to size, and it costs nothing while idle."""
-    max_lag_seconds: Annotated[int, v.Whole(1, 86_400, "seconds")] = 60
+    max_lag_seconds: Annotated[int, Whole(1, 86_400, "seconds")] = 60
     """Oldest event that may wait; more workers below it, an alarm above it."""
-    attempts: Annotated[int, v.Whole(1, 100, "attempts")] = 5
+    attempts: Annotated[int, Whole(1, 100, "attempts")] = 5
     """Deliveries of an event before it goes to the dead-letter queue."""
     replicas: WorkerReplicas = WorkerReplicas()
     kinesis: KinesisStream | None = None
@@ -191,11 +191,11 @@ class Drift(Section):
 
     enabled: v.Flag = True
     """On: it costs one small job an hour."""
-    psi: Annotated[float, v.Number(0, 10)] = 0.2
+    psi: Annotated[float, Number(0, 10)] = 0.2
     """Population stability index of a feature that counts as drift. 0.2 is the usual threshold for "significant"."""
     window_hours: v.Hours = 24
     """Predictions that are compared. A day evens out the hours."""
-    min_samples: Annotated[int, v.Whole(50, 100_000_000, "predictions")] = 1000
+    min_samples: Annotated[int, Whole(50, 100_000_000, "predictions")] = 1000
     """Fewer are not compared: PSI of ten bins is noise below some hundreds."""
     schedule: v.Cron = "15 * * * *"
     """When to compare. Hourly, after the last capture of the hour has arrived."""
@@ -210,7 +210,7 @@ class Quality(Section):
     """Loss against the value in the model's manifest that counts. 5 % is beyond the noise of a thousand labels."""
     window_hours: v.Hours = 168
     """Predictions that are compared. A week evens out the days."""
-    min_labels: Annotated[int, v.Whole(50, 100_000_000, "labels")] = 500
+    min_labels: Annotated[int, Whole(50, 100_000_000, "labels")] = 500
     """Fewer are not compared; a service without labels is never judged."""
 
 
@@ -225,7 +225,7 @@ class Retraining(Section):
     """Least time between two. A day: drift that lasts does not train the same model twenty times."""
     approval: v.Approval | None = None
     """Who lets the candidate in. Absent: as `approvals.models` of the platform."""
-    min_gain_percent: Annotated[float, v.Between(0, 100)] = 0
+    min_gain_percent: Annotated[float, Between(0, 100)] = 0
     """What a challenger must win by. 0: better is enough, on the same held-out rows."""
     image: v.ImageRepository | None = None
     """Image that trains. Absent: the serving image, with the example's trainer."""
@@ -246,13 +246,10 @@ class Service(Section):
     """One model behind one or more patterns."""
 
     model: Model
-    """Which model; absent: the one named like the service, not released yet."""
+    """Absent: the one named like the service, not released yet."""
     rest: Rest | None = None
-    """Online predictions."""
     batch: Batch | None = None
-    """Scheduled scoring of files."""
     stream: Stream | None = None
-    """Scoring of events."""
     features: tuple[v.GroupName, ...] = ()
     """Feature groups (of `slipway:platform.feature_groups`) that requests may name a key of."""
     drift: Drift = Drift()
@@ -260,7 +257,7 @@ class Service(Section):
     retraining: Retraining | None = None
     """Absent: models are trained by hand."""
     business_metrics: dict[v.MetricName, BusinessMetric] = Field(default={})
-    """Business results to watch, by name."""
+    """By name."""
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from stacks.config.mistakes import NAMESPACE, ConfigError, Mistake
 
 KEYS = ("platform", "services")
 """The project's config keys."""
+NOTES = "releases"
+"""A key of the project that is no config: what `slipway release` notes about each release, for `rollback`."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def parse(text: str, file: FilePath) -> Source:
         lines[path] = found.line
     for name in given:
         namespace, _, key = name.partition(":")
-        if namespace == NAMESPACE and key not in KEYS:
+        if namespace == NAMESPACE and key not in {*KEYS, NOTES}:
             near = near_miss(key, KEYS)
             hint = f"did you mean {NAMESPACE}:{near}?" if near else f"known here: {', '.join(KEYS)}"
             mistakes.append(Mistake((key,), f"unknown key; {hint}"))

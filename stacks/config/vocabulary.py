@@ -1,7 +1,6 @@
 """The words of a config: one alias a concept, each with the sentence that answers a wrong value."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import IPv4Network
@@ -9,116 +8,19 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, Strict
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-EXPECTED = "expected"
-"""Error type whose message completes "must be …"."""
-SENSITIVE = "sensitive"
-"""The same, for a value that may be a secret and is never shown."""
+from stacks.config.kinds import Number, Says, SensitiveText, Text, Whole, expected
 
 
-class Section(BaseModel):
-    """A part of the config: unchangeable, without unknown keys, its attributes' docstrings being their reference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A whole number from `low` to `high`; text and true/false are not taken for one."""
-
-    low: int
-    high: int
-    of: str = ""
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        what = f"a whole number of {self.of}" if self.of else "a whole number"
-        inner = core_schema.int_schema(ge=self.low, le=self.high, strict=True)
-        return core_schema.custom_error_schema(
-            inner, custom_error_type=EXPECTED, custom_error_message=f"{what} from {self.low} to {self.high}"
-        )
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number above `above` and up to `high`."""
-
-    above: float
-    high: float
-    of: str = ""
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        what = f"a number of {self.of}" if self.of else "a number"
-        inner = core_schema.float_schema(gt=self.above, le=self.high, strict=True, allow_inf_nan=False)
-        return core_schema.custom_error_schema(
-            inner,
-            custom_error_type=EXPECTED,
-            custom_error_message=f"{what} above {_plain(self.above)} and up to {_plain(self.high)}",
-        )
-
-
-@dataclass(frozen=True)
-class Between:
-    """A number from `low` to `high`, both included."""
-
-    low: float
-    high: float
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        inner = core_schema.float_schema(ge=self.low, le=self.high, strict=True, allow_inf_nan=False)
-        return core_schema.custom_error_schema(
-            inner,
-            custom_error_type=EXPECTED,
-            custom_error_message=f"a number from {_plain(self.low)} to {_plain(self.high)}",
-        )
-
-
-def _plain(number: float) -> str:
-    return f"{number:,.0f}" if number >= 1_000_000 else f"{number:g}"
-
-
-class OneOf:
-    """One of a few whole numbers."""
-
-    def __init__(self, *choices: int) -> None:
-        self.choices = choices
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        inner = core_schema.literal_schema(list(self.choices))
-        return core_schema.custom_error_schema(
-            inner, custom_error_type=EXPECTED, custom_error_message=f"one of {', '.join(map(str, self.choices))}"
-        )
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text of the given pattern; `says` completes "must be …"."""
-
-    pattern: str
-    says: str
-    sensitive: bool = False
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        inner = core_schema.str_schema(pattern=f"^(?:{self.pattern})$", strict=True, max_length=2048)
-        return core_schema.custom_error_schema(
-            inner, custom_error_type=SENSITIVE if self.sensitive else EXPECTED, custom_error_message=self.says
-        )
-
-
-def expected(sentence: str) -> PydanticCustomError:
-    """The error of a value that is not what `sentence` says ("a network such as 10.0.0.0/16")."""
-    return PydanticCustomError(EXPECTED, "{sentence}", {"sentence": sentence})
-
-
-def arn(service: str, resource: str, what: str, *, sensitive: bool = False) -> Text:
+def arn(service: str, resource: str, what: str, *, kind: type[Text] = Text) -> Text:
     """ARNs of one kind: `resource` is the pattern of the last part, `what` names it with its article."""
     example = re.sub(r"\[.*?\][+*]|\.\+", "…", resource).replace("\\", "")
-    account = "" if service == "iam" else "[a-z0-9-]+"
-    return Text(
-        rf"arn:aws[a-z-]*:{service}:{account}:\d{{12}}:{resource}",
+    region = "" if service == "iam" else "[a-z0-9-]+"
+    return kind(
+        rf"arn:aws[a-z-]*:{service}:{region}:\d{{12}}:{resource}",
         f"the ARN of {what}, arn:aws:{service}:{'' if service == 'iam' else '<region>'}:<account>:{example}",
-        sensitive,
     )
 
 
@@ -188,7 +90,7 @@ TagKey = Annotated[
 TagValue = Annotated[
     str, Text(r"[A-Za-z0-9 .:/=+@_-]{0,256}", "a tag's text: letters, digits, blanks and . : / = + @ _ -")
 ]
-Cidr = Annotated[str, BeforeValidator(_network)]
+Cidr = Annotated[str, BeforeValidator(_network), Says("an IPv4 network such as 10.0.0.0/16")]
 EndpointService = Annotated[
     str, Text(r"[a-z0-9][a-z0-9.-]{1,60}", "an AWS service as VPC endpoints name it, such as ecr.dkr or secretsmanager")
 ]
@@ -196,8 +98,9 @@ VpcId = Annotated[str, Text(r"vpc-[0-9a-f]{8,17}", "the id of a VPC such as vpc-
 SubnetId = Annotated[str, Text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet such as subnet-0a1b2c3d")]
 KeyArn = Annotated[str, arn("kms", r"key/[0-9a-f-]+", "a KMS key")]
 CertificateArn = Annotated[str, arn("acm", r"certificate/[0-9a-f-]+", "an ACM certificate")]
-SecretArn = Annotated[str, arn("secretsmanager", r"secret:.+", "a Secrets Manager secret", sensitive=True)]
+SecretArn = Annotated[str, arn("secretsmanager", r"secret:.+", "a Secrets Manager secret", kind=SensitiveText)]
 RoleArn = Annotated[str, arn("iam", r"role/.+", "an IAM role")]
+RoleName = Annotated[str, Text(r"[A-Za-z0-9+=,.@_-]{1,64}", "an IAM role's name, not its ARN")]
 OidcProviderArn = Annotated[str, arn("iam", r"oidc-provider/.+", "an IAM OIDC provider")]
 TopicArn = Annotated[str, arn("sns", r"[A-Za-z0-9_-]+", "an SNS topic")]
 KinesisArn = Annotated[str, arn("kinesis", r"stream/[a-zA-Z0-9_.-]+", "a Kinesis stream")]
@@ -207,13 +110,14 @@ ImageRepository = Annotated[
     Text(r"[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+", "an image's repository such as registry.example.com/serving"),
 ]
 ImageTag = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "an image's tag such as 1.4.0")]
+BucketName = Annotated[str, Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 S3Uri = Annotated[
     str, Text(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?", "a place in S3 such as s3://bucket/prefix/")
 ]
 Hostname = Annotated[
     str, Text(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a host's name such as api.example.com")
 ]
-HttpsUrl = Annotated[str, AfterValidator(_https)]
+HttpsUrl = Annotated[str, AfterValidator(_https), Says("an address that starts with https://")]
 Broker = Annotated[str, Text(r"[A-Za-z0-9.-]+:\d{1,5}", "a Kafka broker such as broker-1.example.com:9092")]
 KafkaTopic = Annotated[str, Text(r"[A-Za-z0-9._-]{1,200}", "a Kafka topic's name")]
 Email = Annotated[str, Text(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+", "an e-mail address")]
@@ -224,9 +128,10 @@ GithubRepository = Annotated[
 Branch = Annotated[str, Text(r"[A-Za-z0-9._/-]{1,200}", "a branch's name such as main")]
 
 Flag = Annotated[bool, Strict()]
-Cron = Annotated[str, BeforeValidator(_cron)]
+Cron = Annotated[str, BeforeValidator(_cron), Says('five cron fields such as "0 2 * * *"')]
 Cpu = Annotated[
     str,
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "exclusiveMinimum": 0}]}),
     Text(r"[1-9]\d{0,4}m|[1-9]\d{0,2}|\d{1,2}\.\d{1,3}", "a share of CPU such as 500m, 0.5 or 2"),
     BeforeValidator(_quantity),
 ]
@@ -357,4 +262,9 @@ def _family(value: Any) -> str:
     return str(value)
 
 
-InstanceFamily = Annotated[str, BeforeValidator(_family)]
+InstanceFamily = Annotated[
+    str,
+    BeforeValidator(_family),
+    Says("an EC2 instance family such as m7i"),
+    Field(json_schema_extra={"enum": [*sorted(CPU_FAMILIES), *sorted(GPU_FAMILIES)]}),
+]

@@ -13,7 +13,7 @@ from stacks.config.environments import Environment
 from stacks.config.loader import CHECKOUT, environment_named, from_file, from_pulumi
 from stacks.config.mistakes import ConfigError
 from stacks.config.model import StackConfig
-from stacks.config.releases import releases_file
+from stacks.config.releases import RELEASES
 from stacks.config.source import read
 
 DIGEST = "sha256:" + "a" * 64
@@ -34,8 +34,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def write_releases(root: Path, content: Any) -> None:
-    releases_file(root).parent.mkdir(parents=True)
-    releases_file(root).write_text(content if isinstance(content, str) else json.dumps(content))
+    (root / RELEASES).parent.mkdir(parents=True)
+    (root / RELEASES).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_a_config_says_what_is_wrong(checkout: Path, text: st
 def test_a_missing_file_and_an_unknown_environment_are_errors(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"Pulumi\.prod\.yaml is not there"):
         from_file(Environment.PROD, tmp_path)
-    with pytest.raises(ConfigError, match="unknown environment qa\n  known are local, dev, staging, prod"):
+    with pytest.raises(ConfigError, match="there is no environment qa\n  known are local, dev, staging, prod"):
         environment_named("qa")
 
 
