@@ -1,0 +1,66 @@
+"""What an API server fills in when an object leaves it out, as far as something here reads it."""
+
+from local.node.objects import Object
+
+
+def fill_in(item: Object) -> None:
+    """Set the defaults of an object's kind, in place."""
+    spec = item.get("spec")
+    match item["kind"]:
+        case "Namespace":
+            item.setdefault("status", {}).setdefault("phase", "Active")
+            item["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = item["metadata"]["name"]
+        case "Secret":
+            item.setdefault("type", "Opaque")
+        case "Pod" if isinstance(spec, dict):
+            _pod(spec)
+        case "Deployment" if isinstance(spec, dict):
+            _deployment(spec)
+        case "ReplicaSet" if isinstance(spec, dict):
+            spec.setdefault("replicas", 1)
+        case "Service" if isinstance(spec, dict):
+            _service(spec)
+        case "Job" if isinstance(spec, dict):
+            _job(spec)
+        case "CronJob" if isinstance(spec, dict):
+            spec.setdefault("concurrencyPolicy", "Allow")
+            spec.setdefault("suspend", False)
+            spec.setdefault("successfulJobsHistoryLimit", 3)
+            spec.setdefault("failedJobsHistoryLimit", 1)
+        case _:
+            pass
+
+
+def _pod(spec: Object) -> None:
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("serviceAccountName", "default")
+
+
+def _deployment(spec: Object) -> None:
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxSurge", "25%")
+        rolling.setdefault("maxUnavailable", "25%")
+
+
+def _service(spec: Object) -> None:
+    kind = spec.setdefault("type", "ClusterIP")
+    if kind != "ExternalName":
+        spec.setdefault("clusterIP", "127.0.0.1")
+    for port in spec.get("ports") or []:
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+
+
+def _job(spec: Object) -> None:
+    spec.setdefault("backoffLimit", 6 if "backoffLimitPerIndex" not in spec else 2**31 - 1)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("suspend", False)
+    if "parallelism" not in spec and "completions" not in spec:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
