@@ -131,8 +131,8 @@ def prove(work: Work, records: Mapping[str, Record]) -> list[Answer]:
         watch = Watch(cluster, {name: (service, record.current)})
         timeout = LOCAL_TIMEOUT_SECONDS if work.environment.is_local else REMOTE_TIMEOUT_SECONDS
         wait_until_served(cluster, service, record.current, _telling(watch, work), timeout, work.waiting)
-        _, golden = registry.golden(registry.find(record.current.name, record.current.version))
-        answers.append(ask_golden(cluster, service, record.current, golden))
+        manifest, golden = registry.golden(registry.find(record.current.name, record.current.version))
+        answers.append(ask_golden(cluster, service, record.current, manifest, golden))
         if not record.verified:
             write_release(work.environment, name, replace(record, verified=True))
     return answers

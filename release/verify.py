@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from release.cluster import Cluster, Pod
-from release.documents import as_list, as_object, part
+from release.documents import as_list, as_object, part, parts
 from release.environment import DeployedService
 from release.errors import SlipwayError
 from release.releases import Release
 
 if TYPE_CHECKING:
-    from serving.manifest import Golden
+    from serving.manifest import Golden, Manifest
 
 _POLL_SECONDS = 0.2
 
@@ -90,19 +90,15 @@ def _differs(pod: Pod, reply: tuple[int, Any], release: Release) -> str | None:
     )
 
 
-def ask_golden(cluster: Cluster, service: DeployedService, release: Release, golden: "Golden") -> Answer:
+def ask_golden(
+    cluster: Cluster, service: DeployedService, release: Release, manifest: "Manifest", golden: "Golden"
+) -> Answer:
     """Ask the service the question that the package carries.
 
     Raises:
         SlipwayError: it does not answer, or not what the package says.
     """
-    import msgspec
-
-    if golden.rows:
-        path, question = "/predict", {"rows": list(golden.rows)}
-    else:
-        path = f"/v2/models/{release.name}/infer"
-        question = msgspec.to_builtins({"inputs": golden.inputs})
+    path, question = golden_question(manifest, golden)
     status, answer = cluster.ask_service(service, path, question)
     if status != 200:
         raise SlipwayError(
@@ -115,13 +111,26 @@ def ask_golden(cluster: Cluster, service: DeployedService, release: Release, gol
     return Answer(service.name, release, cluster.rest_url(service), path, question, answer)
 
 
+def golden_question(manifest: "Manifest", golden: "Golden") -> tuple[str, dict[str, Any]]:
+    """The path and the JSON of a golden question: rows by feature name, or the tensors of a model without features."""
+    if golden.rows:
+        return "/predict", {"rows": list(golden.rows)}
+    datatypes = {tensor.name: tensor.datatype for tensor in manifest.inputs}
+    tensors = [
+        {"name": name, "datatype": datatypes[name], "shape": _shape(values), "data": values}
+        for name, values in golden.inputs.items()
+    ]
+    return f"/v2/models/{manifest.name}/infer", {"inputs": tensors}
+
+
 def differs_from_golden(answer: Any, golden: "Golden") -> str | None:
     """Where an answer differs from the golden one, as `probability[0]: expected 0.21, got 0.9`; None where nowhere."""
     for name, expected in golden.outputs.items():
         found = _output(answer, name)
         if found is None:
             return f"there is no output {name}"
-        if problem := _compare(name, expected, found, golden.tolerance):
+        same_form = expected if golden.rows else _flat(expected)  # v2 answers in one flat list a tensor
+        if problem := _compare(name, same_form, found, golden.tolerance):
             return problem
     return None
 
@@ -132,8 +141,17 @@ def _output(answer: Any, name: str) -> list[Any] | None:
     rows = as_list(said.get("predictions"))
     if rows is not None:
         return [row.get(name) for row in rows]
-    tensors: list[dict[str, Any]] = said.get("outputs") or []
-    return next((tensor.get("data") for tensor in tensors if tensor.get("name") == name), None)
+    return next((_flat(tensor.get("data")) for tensor in parts(said, "outputs") if tensor.get("name") == name), None)
+
+
+def _shape(values: Any) -> list[int]:
+    items = as_list(values)
+    return [] if items is None else [len(items), *(_shape(items[0]) if items else [])]
+
+
+def _flat(values: Any) -> list[Any]:
+    items = as_list(values)
+    return [values] if items is None else [one for item in items for one in _flat(item)]
 
 
 def _compare(place: str, expected: Any, found: Any, tolerance: float) -> str | None:

@@ -24,9 +24,9 @@ def curl(service: ServiceArgument, env: EnvironmentOption = "local", json: JsonO
             "not-released", f"{service} waits for its first release", f"run: slipway release {service} VERSION{flag}"
         )
     registry = Registry(session.environment)
-    _, golden = registry.golden(registry.find(record.current.name, record.current.version))
+    manifest, golden = registry.golden(registry.find(record.current.name, record.current.version))
     cluster = open_cluster(session.environment)
-    answer = ask_golden(cluster, session.deployed.services[service], record.current, golden)
+    answer = ask_golden(cluster, session.deployed.services[service], record.current, manifest, golden)
     line = curl_line(answer)
     if line is None:
         raise SlipwayError(

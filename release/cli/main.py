@@ -47,7 +47,7 @@ def run(words: list[str]) -> int:
         print(f"slipway {version('slipway')}")
         return 0
     if words[:2] == ["completion", "--words"]:
-        from release.cli.completion import candidates
+        from release.cli.complete import candidates
 
         print("\n".join(candidates(words[2:])))
         return 0
