@@ -1,118 +1,48 @@
-"""Config → components: the only place that composes them."""
+"""Config → components: what an environment's services share. `cloud` and `service` have the rest of the composition."""
 
 import pulumi
 import pulumi_aws as aws
 
+from components.budget import Budget, BudgetArgs
 from components.data_store import DataStore, DataStoreArgs
-from components.model import ModelArgs
+from components.delivery import Delivery, DeliveryArgs
 from components.model_registry import ModelRegistry, ModelRegistryArgs
-from components.model_service import ModelService, ModelServiceArgs
-from components.service_namespace import ServiceNamespace, namespace_name
+from stacks.cloud import Cloud
 from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
-from stacks.config.services import Rest, Service
+from stacks.service import Shared, build_service
+
+Outputs = dict[str, pulumi.Input[object]]
 
 
-def build(config: StackConfig) -> dict[str, pulumi.Input[object]]:
-    """Makes everything of an environment and returns the stack's outputs (docs/architecture.md lists them)."""
-    return Builder(config).build()
+def build(config: StackConfig) -> Outputs:
+    """Makes everything of an environment, in the order of need; the stack's outputs (docs/architecture.md)."""
+    account = account_provider(config)
+    opts = pulumi.ResourceOptions(providers=[account])
+    data = data_store(config, opts)
+    registry = model_registry(config, data, opts)
+    roles = github_delivery(config, registry, opts)
+    watch_spend(config, opts)
+    cloud = None if config.environment is Environment.LOCAL else Cloud(config, data, account)
+    shared = Shared(config, data, registry, image(config, registry), account, cloud)
+    services = {name: build_service(name, service, shared) for name, service in config.services.items()}
+    return {
+        "environment": config.environment.value,
+        "region": config.platform.region,
+        "models_bucket": data.models_bucket,
+        "capture_bucket": data.capture_bucket,
+        "outcomes_bucket": data.outcomes_bucket,
+        "warehouse_bucket": data.warehouse_bucket,
+        "kms_key_arn": data.kms_key_arn,
+        "event_bus": registry.event_bus,
+        "image_repository": registry.image_repository,
+        "model_groups": registry.model_groups,
+        "services": services,
+        **roles,
+    }
 
 
-class Builder:
-    """One environment in the making. Its providers are explicit: nothing depends on what a machine happens to have."""
-
-    def __init__(self, config: StackConfig) -> None:
-        self.config = config
-        self.environment = config.environment.value
-        self.protected = config.environment is Environment.PROD
-        self.aws = aws_provider(config)
-        self.opts = pulumi.ResourceOptions(providers=[self.aws])
-
-    def build(self) -> dict[str, pulumi.Input[object]]:
-        """Every component, in the order in which they need each other."""
-        platform = self.config.platform
-        self.data = self.data_store()
-        self.registry = self.model_registry()
-        image = platform.image
-        suffix = f"@{image.digest}" if image.digest else f":{image.tag}"
-        self.image = pulumi.Output.concat(self.registry.image_repository, suffix)
-        services = {name: self.service(name, service) for name, service in self.config.services.items()}
-        return {
-            "environment": self.environment,
-            "region": platform.region,
-            "models_bucket": self.data.models_bucket,
-            "capture_bucket": self.data.capture_bucket,
-            "outcomes_bucket": self.data.outcomes_bucket,
-            "warehouse_bucket": self.data.warehouse_bucket,
-            "kms_key_arn": self.data.kms_key_arn,
-            "event_bus": self.registry.event_bus,
-            "image_repository": self.registry.image_repository,
-            "model_groups": self.registry.model_groups,
-            "services": services,
-        }
-
-    def data_store(self) -> DataStore:
-        """Key, buckets, tables."""
-        data = self.config.platform.data
-        args: DataStoreArgs = {
-            "environment": self.environment,
-            "protected": self.protected,
-            "capture_retention_days": data.retention.capture_days,
-            "scan_limit_gib": data.scan_limit_gib,
-        }
-        if data.kms_key_arn:
-            args["kms_key_arn"] = data.kms_key_arn
-        return DataStore("data", args, self.opts)
-
-    def model_registry(self) -> ModelRegistry:
-        """Images, model versions, events."""
-        args: ModelRegistryArgs = {
-            "environment": self.environment,
-            "protected": self.protected,
-            "models": sorted({service.model.name for service in self.config.services.values()}),
-            "kms_key_arn": self.data.kms_key_arn,
-        }
-        if repository := self.config.platform.image.repository:
-            args["image_repository_url"] = repository
-        return ModelRegistry("registry", args, self.opts)
-
-    def service(self, name: str, service: Service) -> dict[str, object]:
-        """One service with its patterns, and its entry in the stack's outputs."""
-        namespace = ServiceNamespace(name, {"environment": self.environment, "service": name}, self.opts).namespace
-        if service.rest:
-            self.rest(name, service, service.rest, namespace)
-        return {
-            "namespace": namespace_name(name),
-            "deployment": f"{name}-rest",
-            "service": f"{name}-rest",
-            "model": service.model.name,
-            "version": service.model.version,
-            "digest": service.model.digest,
-            "patterns": service.patterns,
-        }
-
-    def rest(self, name: str, service: Service, rest: Rest, namespace: pulumi.Input[str]) -> ModelService:
-        """The online pattern of a service."""
-        replicas, scaling = rest.replicas, rest.scaling
-        args: ModelServiceArgs = {
-            "environment": self.environment,
-            "service": name,
-            "namespace": namespace,
-            "image": self.image,
-            "models_bucket": self.data.models_bucket,
-            "kms_key_arn": self.data.kms_key_arn,
-            "replicas": {"min": replicas.min, "max": replicas.max, "cpu_percent": scaling.cpu_percent},
-            "resources": {"cpu": rest.resources.cpu, "memory": rest.resources.memory},
-            "workers": rest.workers,
-        }
-        if model := released(service):
-            args["model"] = model
-        if rest.local_port:
-            args["annotations"] = {"slipway.dev/local-port": str(rest.local_port)}
-        return ModelService(f"{name}-rest", args, self.opts)
-
-
-def aws_provider(config: StackConfig) -> aws.Provider:
+def account_provider(config: StackConfig) -> aws.Provider:
     """AWS in the environment's region, with its tags on everything; credentials of another account are refused."""
     platform = config.platform
     return aws.Provider(
@@ -123,9 +53,84 @@ def aws_provider(config: StackConfig) -> aws.Provider:
     )
 
 
-def released(service: Service) -> ModelArgs | None:
-    """The model version that a service runs; None before its first release."""
-    model = service.model
-    if not (model.version and model.digest):
-        return None
-    return {"name": model.name, "version": model.version, "digest": model.digest}
+def is_protected(config: StackConfig) -> bool:
+    """Whether data survives the stack: only where it cannot be had again."""
+    return config.environment is Environment.PROD
+
+
+def data_store(config: StackConfig, opts: pulumi.ResourceOptions) -> DataStore:
+    """Key, buckets, tables."""
+    data = config.platform.data
+    args: DataStoreArgs = {
+        "environment": config.environment.value,
+        "protected": is_protected(config),
+        "capture_retention_days": data.retention.capture_days,
+        "outcomes_retention_days": data.retention.outcomes_days,
+        "warehouse_retention_days": data.retention.warehouse_days,
+        "old_versions_days": data.retention.old_versions_days,
+        "scan_limit_gib": data.scan_limit_gib,
+    }
+    if data.kms_key_arn:
+        args["kms_key_arn"] = data.kms_key_arn
+    return DataStore("data", args, opts)
+
+
+def model_registry(config: StackConfig, data: DataStore, opts: pulumi.ResourceOptions) -> ModelRegistry:
+    """Images, model versions, events."""
+    args: ModelRegistryArgs = {
+        "environment": config.environment.value,
+        "protected": is_protected(config),
+        "models": sorted({service.model.name for service in config.services.values()}),
+        "kms_key_arn": data.kms_key_arn,
+    }
+    if repository := config.platform.image.repository:
+        args["image_repository_url"] = repository
+    return ModelRegistry("registry", args, opts)
+
+
+def image(config: StackConfig, registry: ModelRegistry) -> pulumi.Output[str]:
+    """The serving image, by digest where that is given."""
+    wanted = config.platform.image
+    return pulumi.Output.concat(registry.image_repository, f"@{wanted.digest}" if wanted.digest else f":{wanted.tag}")
+
+
+def github_delivery(config: StackConfig, registry: ModelRegistry, opts: pulumi.ResourceOptions) -> Outputs:
+    """Roles for GitHub's jobs, as outputs to be put into the workflow; none without the setting."""
+    delivery = config.platform.delivery
+    if not delivery:
+        return {}
+    args: DeliveryArgs = {
+        "environment": config.environment.value,
+        "repository": delivery.github,
+        "branch": delivery.branch,
+        "approval": config.platform.approvals.deployments.value,
+    }
+    if not config.platform.image.repository:
+        args["image_repository_arn"] = registry.image_repository_arn.apply(lambda arn: arn or "")
+    if delivery.provider_arn:
+        args["provider_arn"] = delivery.provider_arn
+    if delivery.state_bucket:
+        args["state_bucket"] = delivery.state_bucket
+    if delivery.state_key_arn:
+        args["state_key_arn"] = delivery.state_key_arn
+    made = Delivery("delivery", args, opts)
+    return {
+        "preview_role": made.preview_role_arn,
+        "deploy_role": made.deploy_role_arn,
+        "push_role": made.push_role_arn,
+    }
+
+
+def watch_spend(config: StackConfig, opts: pulumi.ResourceOptions) -> None:
+    """The budget; none without the setting."""
+    budget, alarms = config.platform.budget, config.platform.alarms
+    if not budget:
+        return
+    args: BudgetArgs = {
+        "environment": config.environment.value,
+        "monthly_usd": budget.monthly_usd,
+        "alert_percent": budget.alert_percent,
+        "emails": [alarms.email] if alarms.email else [],
+        "topic_arns": [alarms.topic_arn] if alarms.topic_arn else [],
+    }
+    Budget("budget", args, opts)

@@ -127,6 +127,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("dev", "services.flight-delay.business_metrics.rebooking_cost_usd", {}, "has no bound; give it min, max or both"),
     ("dev", "platform.budget", {"monthly_usd": 100}, "platform.alarms: must have an email or a topic_arn: the budget's alerts go there"),
     ("dev", "platform.cluster", {"existing": {"name": "shared", "node_role_name": "nodes", "scaler_role_name": "keda"}}, "platform.network.existing: is required with cluster.existing: the VPC that it lies in"),
+    ("dev", "platform.delivery", {"github": "acme/platform"}, "platform.account: is required with delivery, whose roles are named by it"),
     # twice
     ("dev", "services.other", TWICE, ".rest.ingress.host: is the host of slipway:services.flight-delay.rest.ingress already"),
     ("dev", "services.flight-delay.retraining.on", ["drift", "drift"], "has drift twice"),

@@ -185,6 +185,12 @@ def alerts_have_a_reader(config: StackConfig) -> Iterator[Mistake]:
         yield Mistake(("platform", "alarms"), "must have an email or a topic_arn: the budget's alerts go there")
 
 
+def delivery_knows_its_account(config: StackConfig) -> Iterator[Mistake]:
+    """The roles for GitHub get access to the cluster by their ARN, which has the account in it."""
+    if config.platform.delivery and not config.platform.account:
+        yield Mistake(("platform", "account"), "is required with delivery, whose roles are named by it")
+
+
 def arns_are_of_this_region(config: StackConfig) -> Iterator[Mistake]:
     """What is referred to lies where the environment is."""
     region = config.platform.region
@@ -222,6 +228,7 @@ RULES: tuple[Rule, ...] = (
     networks_do_not_overlap,
     existing_things_are_used_as_they_are,
     alerts_have_a_reader,
+    delivery_knows_its_account,
     arns_are_of_this_region,
     nothing_is_said_twice,
 )

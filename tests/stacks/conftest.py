@@ -1,0 +1,3 @@
+from pulumi_mocks import provision, settled, unknown
+
+__all__ = ["provision", "settled", "unknown"]
