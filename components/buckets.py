@@ -12,8 +12,6 @@ Purpose = Literal["models", "capture", "outcomes", "warehouse"]
 
 DAYS_BEFORE_COLD = 90
 """Drift and quality windows look back days or weeks; older objects move to infrequent access (which bills 30 days)."""
-DAYS_TO_NOTICE_A_DELETION = 30
-"""How long a deleted or overwritten version can be brought back."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,11 @@ class BucketRules:
     """How the objects of one bucket live."""
 
     versioned: bool
-    """An overwritten or deleted object can be brought back for `DAYS_TO_NOTICE_A_DELETION`."""
+    """An overwritten or deleted object can be brought back for a while."""
     cools: bool = False
     """Objects move to infrequent access after `DAYS_BEFORE_COLD`."""
+    data_prefix: str = ""
+    """What retention applies to; the rest of the bucket is kept."""
     results_prefix: str | None = None
     """Prefix of query results, which anybody can have again by asking again; gone after a week."""
 
@@ -36,14 +36,20 @@ PURPOSES: dict[Purpose, BucketRules] = {
     # Labels cannot be had again.
     "outcomes": BucketRules(versioned=True, cools=True),
     # A batch run that is repeated replaces its partition.
-    "warehouse": BucketRules(versioned=True, results_prefix="athena-results/"),
+    "warehouse": BucketRules(versioned=True, data_prefix="predictions/", results_prefix="athena-results/"),
 }
 
 
 def lifecycle_rules(
-    rules: BucketRules, expire_after_days: int | None = None
+    rules: BucketRules, expire_after_days: int | None, old_versions_days: int
 ) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
-    """The lifecycle of a bucket; objects expire after `expire_after_days` when given."""
+    """The lifecycle of a bucket.
+
+    Args:
+        rules: how its objects live.
+        expire_after_days: days after which the data expires; None keeps it.
+        old_versions_days: days that an overwritten or deleted version can be brought back.
+    """
     made: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
         {
             "id": "abandoned-uploads",
@@ -58,7 +64,7 @@ def lifecycle_rules(
                 "id": "old-versions",
                 "status": "Enabled",
                 "filter": {"prefix": ""},
-                "noncurrent_version_expiration": {"noncurrent_days": DAYS_TO_NOTICE_A_DELETION},
+                "noncurrent_version_expiration": {"noncurrent_days": old_versions_days},
                 "expiration": {"expired_object_delete_marker": True},
             }
         )
@@ -77,7 +83,7 @@ def lifecycle_rules(
             {
                 "id": "expire",
                 "status": "Enabled",
-                "filter": {"prefix": ""},
+                "filter": {"prefix": rules.data_prefix},
                 "expiration": {"days": expire_after_days},
             }
         )

@@ -93,9 +93,6 @@ class Cluster(pulumi.ComponentResource):
     """IAM role of the nodes, for compute pools."""
     scaler_role_name: pulumi.Output[str]
     """IAM role of the KEDA operator: a stream grants it to read its backlog."""
-    kubernetes: k8s.Provider
-    """Provider for objects in this cluster (Python programs only)."""
-
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Cluster", name, {**args}, opts)
         self._name = name
@@ -115,6 +112,11 @@ class Cluster(pulumi.ComponentResource):
                 "scaler_role_name": self.scaler_role_name,
             }
         )
+
+    @property
+    def kubernetes(self) -> k8s.Provider:
+        """Provider for objects in this cluster, for programs in Python; others make theirs from `kubeconfig`."""
+        return self._kubernetes
 
     def _take(self, existing: ExistingClusterArgs, place: Place) -> None:
         found = aws.eks.get_cluster_output(name=existing["name"], opts=pulumi.InvokeOptions(parent=self))
@@ -278,7 +280,7 @@ class Cluster(pulumi.ComponentResource):
         self.kubeconfig = pulumi.Output.all(self.name, endpoint, authority, place.region).apply(
             lambda known: kubeconfig(*known)
         )
-        self.kubernetes = k8s.Provider(
+        self._kubernetes = k8s.Provider(
             f"{self._name}-kubernetes",
             kubeconfig=self.kubeconfig,
             enable_server_side_apply=True,

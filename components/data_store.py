@@ -9,7 +9,6 @@ from components import key_policy, tables
 from components.buckets import PURPOSES, Purpose, bucket_policy, lifecycle_rules
 from components.naming import Limit, bucket_name, identifier, named
 from components.place import Place, place_of
-from components.tables import Table
 
 
 class DataStoreArgs(TypedDict):
@@ -25,6 +24,12 @@ class DataStoreArgs(TypedDict):
     and Budgets use it (see `components.key_policy`). Without one, a rotating key is made."""
     capture_retention_days: NotRequired[int]
     """Days that captured predictions are kept. Default 400: a year and the comparison with the year before."""
+    outcomes_retention_days: NotRequired[int]
+    """Days that labels and business results are kept. Default: for ever; they cannot be had again."""
+    warehouse_retention_days: NotRequired[int]
+    """Days that results of batch runs are kept. Default: for ever."""
+    old_versions_days: NotRequired[int]
+    """Days that an overwritten or deleted object can be brought back. Default 30."""
     scan_limit_gib: NotRequired[int]
     """Most GiB that one Athena query may scan before it is cancelled. Default 100."""
     tags: NotRequired[dict[str, pulumi.Input[str]]]
@@ -76,9 +81,14 @@ class DataStore(pulumi.ComponentResource):
             opts=self._holds_data(),
         )
         self.database = database.name
-        self._table(tables.CAPTURE, self.capture_bucket)
-        self._table(tables.OUTCOMES, self.outcomes_bucket)
-        self._table(tables.PREDICTIONS, self.warehouse_bucket)
+        for table, bucket in (
+            (tables.CAPTURE, self.capture_bucket),
+            (tables.OUTCOMES, self.outcomes_bucket),
+            (tables.PREDICTIONS, self.warehouse_bucket),
+        ):
+            tables.register_table(
+                f"{name}-{table.name}-table", table, self.database, bucket, pulumi.ResourceOptions(parent=self)
+            )
         self.workgroup = self._workgroup().name
         self.register_outputs(
             {
@@ -164,13 +174,16 @@ class DataStore(pulumi.ComponentResource):
                     opts=mine,
                 )
             )
-        expire_after = self._args.get("capture_retention_days", 400) if purpose == "capture" else None
+        retention: dict[Purpose, int | None] = {
+            "capture": self._args.get("capture_retention_days", 400),
+            "outcomes": self._args.get("outcomes_retention_days"),
+            "warehouse": self._args.get("warehouse_retention_days"),
+        }
+        lifecycle = lifecycle_rules(rules, retention.get(purpose), self._args.get("old_versions_days", 30))
         # S3 refuses two changes of one bucket at a time now and then (409): the last two wait for the others.
         last = pulumi.ResourceOptions(parent=self, depends_on=settings)
         settings.append(
-            aws.s3.BucketLifecycleConfiguration(
-                f"{name}-lifecycle", bucket=bucket.id, rules=lifecycle_rules(rules, expire_after), opts=last
-            )
+            aws.s3.BucketLifecycleConfiguration(f"{name}-lifecycle", bucket=bucket.id, rules=lifecycle, opts=last)
         )
         settings.append(
             aws.s3.BucketPolicy(
@@ -178,23 +191,6 @@ class DataStore(pulumi.ComponentResource):
             )
         )
         return pulumi.Output.all(bucket.bucket, *[setting.urn for setting in settings]).apply(lambda known: known[0])
-
-    def _table(self, table: Table, bucket: pulumi.Output[str]) -> None:
-        aws.glue.CatalogTable(
-            f"{self._name}-{table.name}-table",
-            name=table.name,
-            database_name=self.database,
-            description=table.description,
-            table_type="EXTERNAL_TABLE",
-            parameters=bucket.apply(table.projection),
-            partition_keys=[{"name": key, "type": kind} for key, kind in table.partitions.items()],
-            storage_descriptor={
-                "columns": [{"name": column, "type": kind} for column, kind in table.columns.items()],
-                "location": bucket.apply(table.location),
-                **tables.PARQUET,
-            },
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
     def _workgroup(self) -> aws.athena.Workgroup:
         return aws.athena.Workgroup(

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from components import events, iam
 from components.naming import Limit, named, require_name
+from components.outputs import mapping
 from components.place import place_of
 
 
@@ -67,7 +68,7 @@ class ModelRegistry(pulumi.ComponentResource):
             self.image_repository_arn = pulumi.Output.from_input(None)
 
         groups = {model: self._group(require_name("model", model)) for model in args["models"]}
-        self.model_groups = pulumi.Output.all(**groups)
+        self.model_groups = mapping(groups)
 
         bus = aws.cloudwatch.EventBus(
             f"{name}-bus",

@@ -1,14 +1,14 @@
 """One model behind REST and gRPC: deployed, scaled, reachable and closed to everybody who has no business with it."""
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components import autoscaling, iam, network_policy
 from components.autoscaling import ReplicasArgs
-from components.drain import Drain, drain
+from components.drain import drain
 from components.load_balancer import (
     GRPC_PREFIX,
     OIDC_SECRET,
@@ -18,42 +18,18 @@ from components.load_balancer import (
     ingress_annotations,
     require_ingress,
 )
-from components.model import ModelArgs, require_model
-from components.naming import require_name
-from components.place import Place, place_of
-from components.pod import GRPC_PORT, REST_PORT, Identity, Pod, ResourcesArgs, pod_template
-from components.service_namespace import ServiceNamespace
-from components.workload_identity import WorkloadIdentity, workload_identity
-
-STARTUP_SECONDS = 300
-"""How long a pod may take to load and warm up a model before it is started again."""
+from components.model import ModelArgs
+from components.place import Place
+from components.pod import GRPC_PORT, REST_PORT, pod_template
+from components.serving_container import STARTUP_SECONDS, serving_container
+from components.workload import WorkloadArgs, start_workload
 
 
-class ModelServiceArgs(TypedDict):
+class ModelServiceArgs(WorkloadArgs):
     """What a ModelService is given."""
 
-    environment: str
-    """Environment name; part of names and labels."""
-    service: str
-    """Service name: 1-40 lower-case letters, digits and hyphens."""
-    image: pulumi.Input[str]
-    """Image of the runtime, by digest outside `local`."""
-    models_bucket: pulumi.Input[str]
-    """Bucket of the model packages."""
-    kms_key_arn: pulumi.Input[str]
-    """Key of the buckets."""
     replicas: ReplicasArgs
     """How many pods, and by what they are scaled."""
-    resources: ResourcesArgs
-    """What one pod needs."""
-    model: NotRequired[ModelArgs]
-    """The version to serve. Without one (before the first approval) everything but the pods is provisioned."""
-    namespace: NotRequired[pulumi.Input[str]]
-    """An existing namespace, when patterns of a service share one. Without it, a ServiceNamespace is made."""
-    cluster_name: NotRequired[pulumi.Input[str]]
-    """EKS cluster that gives the pods their role (Pod Identity). Without it, credentials come some other way."""
-    pool: NotRequired[str]
-    """ComputePool that the pods run on. Default: anywhere that fits."""
     workers: NotRequired[int]
     """Processes in a pod that share its port. Default 1."""
     drain_seconds: NotRequired[int]
@@ -65,14 +41,18 @@ class ModelServiceArgs(TypedDict):
     """Namespaces of the cluster whose pods may call the service. Default none."""
     ingress: NotRequired[IngressArgs]
     """How the service is reached from outside the cluster. Default: not at all."""
+    max_body_bytes: NotRequired[int]
+    """Largest request. Default: the runtime's, 8 MiB."""
+    max_rows: NotRequired[int]
+    """Most rows in a request. Default: the runtime's, 10,000."""
+    feature_tables: NotRequired[dict[str, pulumi.Input[str]]]
+    """Feature group -> DynamoDB table, for requests that name a key instead of features. Default none."""
     api_keys_secret_arn: NotRequired[pulumi.Input[str]]
     """Secrets Manager secret with the API keys; with it, the runtime refuses requests without one."""
     capture_bucket: NotRequired[pulumi.Input[str]]
     """Bucket that predictions are captured to. Default: no capture."""
     annotations: NotRequired[dict[str, str]]
     """Further annotations of the Service, such as a fixed port of the local node."""
-    tags: NotRequired[dict[str, pulumi.Input[str]]]
-    """Tags on everything that takes tags."""
 
 
 class ModelService(pulumi.ComponentResource):
@@ -96,40 +76,28 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _with_secrets(args)
         super().__init__("slipway:index:ModelService", name, {**args}, opts)
-        service = require_name("service", args["service"])
         self._name = name
         self._args = args
         self._mine = pulumi.ResourceOptions(parent=self)
-        self._identity = Identity(args["environment"], service, "rest")
-        self._labels = self._identity.labels
         self._drain = drain(
             args.get("drain_seconds", 20),
             load_balanced="ingress" in args,
             pre_stop_seconds=args.get("pre_stop_seconds"),
         )
-        place = place_of(self)
-
-        self.namespace = pulumi.Output.from_input(args.get("namespace") or self._own_namespace())
-        who = workload_identity(
-            name,
-            self._identity,
-            self.namespace,
-            self._grants(place),
-            place,
-            cluster_name=args.get("cluster_name"),
-            tags=args.get("tags"),
-            parent=self,
-        )
+        self._workload = start_workload(self, name, args, "rest", self._grants)
+        self._identity = self._workload.identity
+        self._labels = self._identity.labels
+        self.namespace = self._workload.namespace
         self._network_policy()
         self._service(self._identity.name, name, args.get("annotations", {}))
         self._disruption_budget()
         self.host = pulumi.Output.from_input(None)
         if "ingress" in args:
             self.host = self._ingress(
-                require_ingress(service, args["ingress"], has_api_keys="api_keys_secret_arn" in args)
+                require_ingress(self._identity.service, args["ingress"], has_api_keys="api_keys_secret_arn" in args)
             )
-        if "model" in args:
-            deployment = self._deployment(require_model(args["model"]), who, place)
+        if model := self._workload.model:
+            deployment = self._deployment(model)
             autoscaling.scale(
                 f"{name}-scaling",
                 deployment,
@@ -140,7 +108,7 @@ class ModelService(pulumi.ComponentResource):
             )
         self.deployment = pulumi.Output.from_input(self._identity.name)
         self.service = pulumi.Output.from_input(self._identity.name)
-        self.role_arn = who.role_arn
+        self.role_arn = self._workload.who.role_arn
         self.register_outputs(
             {
                 "namespace": self.namespace,
@@ -151,24 +119,16 @@ class ModelService(pulumi.ComponentResource):
             }
         )
 
-    def _own_namespace(self) -> pulumi.Output[str]:
-        return ServiceNamespace(
-            f"{self._name}-ns",
-            {"environment": self._identity.environment, "service": self._identity.service},
-            opts=self._mine,
-        ).namespace
-
     def _grants(self, place: Place) -> list[iam.Statement]:
-        """What the pods may do: read their own model, append to their own capture, read their own keys."""
-        args = self._args
-        captures = "capture_bucket" in args
-        grants = [iam.encrypt(args["kms_key_arn"]) if captures else iam.decrypt(args["kms_key_arn"])]
-        if "model" in args:
-            grants += iam.read_objects(place.bucket_arn(args["models_bucket"]), f"{args['model']['name']}/")
-        if "capture_bucket" in args:
-            grants += iam.write_objects(place.bucket_arn(args["capture_bucket"]), f"{self._identity.service}/")
-        if "api_keys_secret_arn" in args:
-            grants.append(iam.read_secret(args["api_keys_secret_arn"]))
+        """What the pods may do besides reading their model: append to their own capture, read their own keys."""
+        grants: list[iam.Statement] = []
+        if "capture_bucket" in self._args:
+            grants += iam.write_objects(place.bucket_arn(self._args["capture_bucket"]), f"{self._args['service']}/")
+        if "api_keys_secret_arn" in self._args:
+            grants.append(iam.read_secret(self._args["api_keys_secret_arn"]))
+        if tables := self._args.get("feature_tables"):
+            arns = [place.arn("dynamodb", pulumi.Output.concat("table/", table)) for table in tables.values()]
+            grants.append(iam.allow(["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], arns))
         return grants
 
     def _network_policy(self) -> None:
@@ -299,22 +259,9 @@ class ModelService(pulumi.ComponentResource):
             opts=self._mine,
         )
 
-    def _deployment(self, model: ModelArgs, who: WorkloadIdentity, place: Place) -> k8s.apps.v1.Deployment:
-        args = self._args
-        replicas = args["replicas"]
-        pod = Pod(
-            identity=self._identity,
-            image=args["image"],
-            service_account=who.service_account,
-            model=model,
-            models_bucket=args["models_bucket"],
-            region=place.region,
-            resources=args["resources"],
-            variables=self._variables(),
-            pool=args.get("pool"),
-            grace_seconds=self._drain.grace_seconds,
-            scraped=True,
-        )
+    def _deployment(self, model: ModelArgs) -> k8s.apps.v1.Deployment:
+        replicas = self._args["replicas"]
+        pod = self._workload.pod(model, self._variables(), grace_seconds=self._drain.grace_seconds, scraped=True)
         return k8s.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": self._identity.name, "namespace": self.namespace, "labels": self._labels},
@@ -327,11 +274,11 @@ class ModelService(pulumi.ComponentResource):
                     "type": "RollingUpdate",
                     "rolling_update": {"max_unavailable": 0, "max_surge": "25%"},
                 },
-                "template": pod_template(pod, serving_container(self._drain)),
+                "template": pod_template(pod, serving_container("rest", self._drain, grpc=True)),
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=list(who.ready),
+                depends_on=list(self._workload.who.ready),
                 # The autoscaler owns the number of replicas once it is there; `min` is only what the first rollout has.
                 ignore_changes=["spec.replicas"] if autoscaling.scales(replicas) else None,
             ),
@@ -345,6 +292,14 @@ class ModelService(pulumi.ComponentResource):
             "SLIPWAY_WORKERS": str(args.get("workers", 1)),
             "SLIPWAY_DRAIN_SECONDS": str(self._drain.drain_seconds),
         }
+        if "max_body_bytes" in args:
+            variables["SLIPWAY_MAX_BODY_BYTES"] = str(args["max_body_bytes"])
+        if "max_rows" in args:
+            variables["SLIPWAY_MAX_ROWS"] = str(args["max_rows"])
+        if args["resources"].get("gpus", 0):
+            variables["SLIPWAY_DEVICE"] = "cuda"
+        if tables := args.get("feature_tables"):
+            variables["SLIPWAY_FEATURE_TABLES"] = pulumi.Output.json_dumps(tables)
         if "capture_bucket" in args:
             variables["SLIPWAY_CAPTURE_URI"] = pulumi.Output.concat(
                 "s3://", args["capture_bucket"], f"/{self._identity.service}/"
@@ -352,34 +307,6 @@ class ModelService(pulumi.ComponentResource):
         if "api_keys_secret_arn" in args:
             variables["SLIPWAY_API_KEYS_SECRET"] = args["api_keys_secret_arn"]
         return variables
-
-
-def serving_container(drain: Drain) -> k8s.core.v1.ContainerArgsDict:
-    """Ports, probes and the end of a container that serves.
-
-    The startup probe gives a large model time without making liveness slow to notice a hang; readiness looks often,
-    so that a pod which is not ready gets no more than two seconds of requests.
-    """
-    live: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/v2/health/live", "port": "rest"}
-    ready: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/v2/health/ready", "port": "rest"}
-    container: k8s.core.v1.ContainerArgsDict = {
-        "name": "rest",
-        "ports": [
-            {"name": "rest", "container_port": REST_PORT, "protocol": "TCP"},
-            {"name": "grpc", "container_port": GRPC_PORT, "protocol": "TCP"},
-        ],
-        "startup_probe": {
-            "http_get": ready,
-            "period_seconds": 1,
-            "timeout_seconds": 1,
-            "failure_threshold": STARTUP_SECONDS,
-        },
-        "readiness_probe": {"http_get": ready, "period_seconds": 2, "timeout_seconds": 1, "failure_threshold": 1},
-        "liveness_probe": {"http_get": live, "period_seconds": 10, "timeout_seconds": 2, "failure_threshold": 3},
-    }
-    if drain.pre_stop_seconds:
-        container["lifecycle"] = {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}}
-    return container
 
 
 def _with_secrets(args: ModelServiceArgs) -> ModelServiceArgs:

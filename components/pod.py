@@ -81,6 +81,8 @@ class Pod:
     resources: ResourcesArgs
     variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     """Further `SLIPWAY_*` variables of the main container."""
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variable -> field of the pod that it is taken from (downward API)."""
     pool: str | None = None
     """ComputePool that the pod must run on; anywhere when None."""
     restart_policy: str = "Always"
@@ -180,6 +182,10 @@ def environment(variables: Mapping[str, pulumi.Input[str]]) -> list[k8s.core.v1.
     return [{"name": name, "value": value} for name, value in variables.items()]
 
 
+def _from_fields(fields: Mapping[str, str]) -> list[k8s.core.v1.EnvVarArgsDict]:
+    return [{"name": name, "value_from": {"field_ref": {"field_path": path}}} for name, path in fields.items()]
+
+
 def _metadata(pod: Pod) -> k8s.meta.v1.ObjectMetaArgsDict:
     annotations = {
         "slipway.dev/model-version": pod.model["version"],
@@ -202,7 +208,7 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgsDict:
         "name": pod.identity.component,
         "image": pod.image,
         "args": [pod.identity.component],
-        "env": environment({**model_variables(pod), **pod.variables}),
+        "env": [*environment({**model_variables(pod), **pod.variables}), *_from_fields(pod.fields)],
         "resources": quantities(pod.resources),
         "security_context": _locked_down(),
         "volume_mounts": [

@@ -6,12 +6,13 @@ them from the table's properties, so nothing has to crawl or register what a pod
 
 from dataclasses import dataclass
 
+import pulumi
 import pulumi_aws as aws
 
 FIRST_DATE = "2024-01-01"
 """Earliest date that a query considers; Slipway did not exist before."""
 
-PARQUET: aws.glue.CatalogTableStorageDescriptorArgsDict = {
+_PARQUET: aws.glue.CatalogTableStorageDescriptorArgsDict = {
     "input_format": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "output_format": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
     "ser_de_info": {"serialization_library": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
@@ -32,11 +33,14 @@ class Table:
     """Partitioned by hour too, not only by date."""
     prefix: str = ""
     """Where the table begins in its bucket; empty or ending in `/`."""
+    by_service: bool = True
+    """Partitioned by service before time."""
 
     @property
     def partitions(self) -> dict[str, str]:
         """Partition key -> Glue type, outermost first."""
-        return {"service": "string", "date": "string"} | ({"hour": "string"} if self.hourly else {})
+        service = {"service": "string"} if self.by_service else {}
+        return service | {"date": "string"} | ({"hour": "string"} if self.hourly else {})
 
     def location(self, bucket: str) -> str:
         """`s3://` address of the whole table."""
@@ -47,19 +51,20 @@ class Table:
 
         `service` is injected: a query names the service (`WHERE service = '…'`), so it reads no other one's data.
         """
-        template = f"{self.location(bucket)}${{service}}/date=${{date}}"
+        template = f"{self.location(bucket)}{'${service}/' if self.by_service else ''}date=${{date}}"
         parameters = {
             "EXTERNAL": "TRUE",
             "classification": "parquet",
             "parquet.compression": "ZSTD",
             "projection.enabled": "true",
-            "projection.service.type": "injected",
             "projection.date.type": "date",
             "projection.date.format": "yyyy-MM-dd",
             "projection.date.range": f"{FIRST_DATE},NOW+1DAY",
             "projection.date.interval": "1",
             "projection.date.interval.unit": "DAYS",
         }
+        if self.by_service:
+            parameters["projection.service.type"] = "injected"
         if self.hourly:
             template += "/hour=${hour}"
             parameters |= {
@@ -99,3 +104,30 @@ PREDICTIONS = Table(
     hourly=False,
     prefix="predictions/",
 )
+
+
+def register_table(
+    resource: str,
+    table: Table,
+    database: pulumi.Input[str],
+    bucket: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    parameters: dict[str, str] | None = None,
+) -> aws.glue.CatalogTable:
+    """Registers `table` over `bucket` in a Glue database, with further `parameters` when given."""
+    lies_in = pulumi.Output.from_input(bucket)
+    return aws.glue.CatalogTable(
+        resource,
+        name=table.name,
+        database_name=database,
+        description=table.description,
+        table_type="EXTERNAL_TABLE",
+        parameters=lies_in.apply(lambda name: table.projection(name) | (parameters or {})),
+        partition_keys=[{"name": key, "type": kind} for key, kind in table.partitions.items()],
+        storage_descriptor={
+            "columns": [{"name": column, "type": kind} for column, kind in table.columns.items()],
+            "location": lies_in.apply(table.location),
+            **_PARQUET,
+        },
+        opts=opts,
+    )
