@@ -11,7 +11,7 @@ from release.environment import Environment
 from release.errors import SlipwayError
 from release.rooms import Room, ask_room
 
-PASSPHRASE = "local"  # noqa: S105 - it opens a state that holds no secret: everything in `local` is made up
+PASSPHRASE = "slipway-local"  # noqa: S105 - it opens a state that holds no secret: everything in `local` is made up
 _OTHERS_CREDENTIALS = (
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
