@@ -67,7 +67,7 @@ def environment(layout: Layout, state: dict[str, Any]) -> dict[str, str]:
         "PULUMI_HOME": str(slipway / "pulumi"),
         # As it is, not percent-encoded: the engine takes what follows file:// for a path.
         "PULUMI_BACKEND_URL": f"file://{layout.home / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "local",  # nothing in `local` is secret
+        "PULUMI_CONFIG_PASSPHRASE": "slipway-local",  # nothing in `local` is secret
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
     }
