@@ -78,10 +78,10 @@ def _tensor(path: Path, role: str, node: Node) -> Tensor:
             else "export the model with tensors only",
         )
     if not node.shape or isinstance(node.shape[0], int):
-        found = f"{node.shape[0]} rows, always" if node.shape else "no shape"
+        found = f"a fixed first dimension, {node.shape[0]}" if node.shape else "no shape"
         raise SlipwayError(
             "unsupported-signature",
-            f"{where} has {found}; expected a first dimension of any size, the rows",
+            f"{where} has {found}; expected a first one of any size, the rows",
             "export it with dynamic_axes, or with a shape whose first dimension is None",
         )
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)

@@ -33,6 +33,8 @@ class Sample:
         self._source = source
         self.name = source.name if isinstance(source, Path) else "the sample"
         self.columns: list[str] = self._columns()
+        if not self.columns:
+            raise SlipwayError("bad-sample", f"{self.name}: it is empty", "give a sample of at least one row")
 
     def rows(self, text: Collection[str]) -> pa.Table:
         """All rows; the columns of a .csv named in `text` are read verbatim: `007` stays `007`."""
@@ -107,7 +109,10 @@ def map_features(
                     f"{sample.name}: the model's input {name!r} has no column; it has {', '.join(sample.columns)}",
                     "rename the column, or name the columns in the order of the inputs with --features",
                 )
-    if len(names) != len(places) or len(set(names)) != len(names):
+    for name in names:
+        if names.count(name) > 1:
+            raise SlipwayError("bad-sample", f"{sample.name}: column {name!r} is named twice", "name each column once")
+    if len(names) != len(places):
         raise SlipwayError(
             "bad-sample",
             f"{sample.name}: the model takes {len(places)} columns, got {len(names)}: {', '.join(names)}",
@@ -147,7 +152,7 @@ def missing_rules(
                 "bad-sample",
                 f"{feature.name}: {gaps} of the sample's {rows.num_rows} rows have no value, "
                 f"and its {datatypes[feature.input]} input cannot hold a missing one",
-                f"say what stands for it: --missing {feature.name}=VALUE; or leave these rows out",
+                f"say what stands for it: --missing {feature.name}=fill:VALUE; or leave these rows out",
             )
         rules[feature.name] = rule
     return rules
@@ -221,11 +226,13 @@ def _values(feature: Feature, tensor: Tensor, column: Any) -> NDArray[Any]:
             f"{feature.name}: expected {tensor.datatype} values: {' '.join(str(error).split())}",
             "mend the column; the model's inputs say what it takes",
         ) from None
-    if not np.issubdtype(dtype, np.floating) and not np.array_equal(values, np.trunc(values)):
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is seen by comparing
+        cast_values = values.astype(dtype)
+    if not np.issubdtype(dtype, np.floating) and not np.array_equal(values, cast_values.astype(np.float64)):
         raise SlipwayError(
-            "bad-sample", f"{feature.name}: expected whole numbers for a {tensor.datatype} input", "mend the column"
+            "bad-sample", f"{feature.name}: expected whole numbers that fit {tensor.datatype}", "mend the column"
         )
-    return values.astype(dtype)
+    return cast_values
 
 
 def _width(tensor: Tensor) -> int:

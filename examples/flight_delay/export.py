@@ -58,8 +58,34 @@ def to_onnx(booster: lightgbm.Booster, features: Sequence[str], categories: Mapp
 def _trees(booster: lightgbm.Booster, width: int) -> NodeProto:
     """The booster's trees as one node from `row` to `probabilities` [rows, 2]."""
     converted: ModelProto = cast("Any", onnxmltools).convert_lightgbm(
-        booster, name="trees", initial_types=[("row", FloatTensorType([None, width]))], zipmap=False, target_opset=15
+        with_float32_thresholds(booster),
+        name="trees",
+        initial_types=[("row", FloatTensorType([None, width]))],
+        zipmap=False,
+        target_opset=15,
     )
     (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
     trees.input[:], trees.output[:] = ["row"], ["label", "probabilities"]
     return trees
+
+
+def with_float32_thresholds(booster: lightgbm.Booster) -> lightgbm.Booster:
+    """A booster that answers the same for float32 values and whose thresholds are float32 numbers too.
+
+    The graph keeps them as float32. The nearest one can be above the threshold, and take a value in between to the
+    other side; the largest one that is not above cannot.
+    """
+    lines = booster.model_to_string().split("\n")
+    for index, line in enumerate(lines):
+        key, _, values = line.partition("=")
+        if key == "threshold":
+            lines[index] = f"threshold={' '.join(_float32_below(value) for value in values.split())}"
+        elif key == "tree_sizes":  # in bytes of this text, optional, and no longer true
+            lines[index] = ""
+    return lightgbm.Booster(model_str="\n".join(lines))
+
+
+def _float32_below(text: str) -> str:
+    threshold = float(text)
+    nearest = np.float32(threshold)
+    return repr(float(nearest if float(nearest) <= threshold else np.nextafter(nearest, np.float32(-np.inf))))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -43,9 +44,8 @@ def parse_months(text: str) -> range:
     Raises:
         SlipwayError: they are none.
     """
-    first, _, last = text.partition("-")
-    if first.isdecimal() and (last or first).isdecimal():
-        start, stop = int(first), int(last or first)
+    if found := re.fullmatch(r"([0-9]{1,2})(?:-([0-9]{1,2}))?", text):
+        start, stop = int(found[1]), int(found[2] or found[1])
         if 1 <= start <= stop <= 11:
             return range(start, stop + 1)
     raise SlipwayError(
