@@ -15,6 +15,6 @@ from components.package import COMPONENTS, PACKAGE, InheritingAnalyzer  # noqa: 
 
 if __name__ == "__main__":
     # The provider makes its analyzer itself and takes no other one.
-    component.Analyzer = InheritingAnalyzer
+    component.Analyzer = InheritingAnalyzer  # pyright: ignore[reportPrivateImportUsage]
     version = tomllib.loads((_here.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     component_provider_host(components=list(COMPONENTS), name=PACKAGE, version=version)

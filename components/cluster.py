@@ -93,6 +93,7 @@ class Cluster(pulumi.ComponentResource):
     """IAM role of the nodes, for compute pools."""
     scaler_role_name: pulumi.Output[str]
     """IAM role of the KEDA operator: a stream grants it to read its backlog."""
+
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Cluster", name, {**args}, opts)
         self._name = name
