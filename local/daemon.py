@@ -56,7 +56,9 @@ class Emulation:
         deadline = asyncio.get_running_loop().time() + AWS_START_SECONDS
         while (port := read_port(port_file)) is None:
             if ended.done() or asyncio.get_running_loop().time() > deadline:
-                why = f"ended with {process.returncode}" if ended.done() else f"did not listen in {AWS_START_SECONDS:g} s"
+                why = (
+                    f"ended with {process.returncode}" if ended.done() else f"did not listen in {AWS_START_SECONDS:g} s"
+                )
                 raise LocalError("aws_emulation", f"the AWS emulation {why}", f"its log is {log_file}")
             await asyncio.sleep(0.01)
         self.port = port

@@ -6,7 +6,7 @@ import shutil
 
 from local.node import leftovers
 from local.node.objects import Object, drop_condition, is_deleting, name_of, namespace_of, set_condition, uid_of
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 from local.node.pods.logs import LogFiles
 from local.node.pods.ports import Ports
 from local.node.pods.worker import Drained, PodWorker
@@ -106,7 +106,7 @@ class Kubelet:
             if worker is not None and worker.volumes.shows(kind, name):
                 try:
                     worker.volumes.prepare()
-                except (ContainerProblem, OSError) as error:
+                except (ContainerProblemError, OSError) as error:
                     log.warning("volumes of pod %s are not up to date: %s", name_of(pod), error)
 
     def _forget_folders(self, uids: set[str]) -> None:

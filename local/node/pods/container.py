@@ -9,7 +9,7 @@ from pathlib import Path
 from local.node.objects import Object
 from local.node.pods import images, probes, process
 from local.node.pods.environment import expand
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 from local.node.pods.status import ContainerStatus
 from local.node.pods.volumes import rewrite
 from local.node.settings import NodeSettings
@@ -34,7 +34,7 @@ class Container:
     settings: NodeSettings
     restart_policy: str
     surroundings: Callable[[], Surroundings]
-    """May raise ContainerProblem: the container then waits and tries again."""
+    """May raise ContainerProblemError: the container then waits and tries again."""
     open_log: Callable[[], int]
     last_log: Callable[[], str]
     changed: Callable[[], None]
@@ -54,7 +54,7 @@ class Container:
             begun = clock()
             try:
                 code = await self._run_once()
-            except ContainerProblem as problem:
+            except ContainerProblemError as problem:
                 self.status.wait(problem.reason, problem.message)
                 self.noted("Failed", problem.message)
                 self.changed()
@@ -189,7 +189,7 @@ class Container:
                         self.noted("FailedPreStopHook", why)
         except TimeoutError:
             self.noted("FailedPreStopHook", f"the preStop hook took longer than {grace:g} s")
-        except ContainerProblem as problem:
+        except ContainerProblemError as problem:
             self.noted("FailedPreStopHook", problem.message)
 
 

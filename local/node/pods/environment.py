@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local.node.objects import Object, name_of, namespace_of
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 from local.node.pods.references import field_value, resource_value
 from local.node.pods.volumes import contents, rewrite
 from local.node.store import Store
@@ -28,7 +28,7 @@ def build(
     home: Path,
     added: Mapping[str, str],
 ) -> dict[str, str]:
-    """All variables of one container. Raises ContainerProblem when a reference cannot be resolved."""
+    """All variables of one container. Raises ContainerProblemError when a reference cannot be resolved."""
     found = dict(_from_sources(store, pod, container))
     for variable in container.get("env") or []:
         value = _value(store, pod, container, variable)
@@ -82,13 +82,13 @@ def _value(store: Store, pod: Object, container: Object, variable: Object) -> st
         if kind in source:
             return read(source[kind])
     message = f"env {variable['name']}: valueFrom {next(iter(source), '')} is not supported by the local node"
-    raise ContainerProblem("CreateContainerConfigError", message)
+    raise ContainerProblemError("CreateContainerConfigError", message)
 
 
 def _object(store: Store, pod: Object, kind: str, reference: Object) -> Object | None:
     found = store.find(store.kind("v1", kind), namespace_of(pod), reference.get("name", ""))
     if found is None and not reference.get("optional"):
-        raise ContainerProblem("CreateContainerConfigError", f'{kind.lower()} "{reference.get("name")}" not found')
+        raise ContainerProblemError("CreateContainerConfigError", f'{kind.lower()} "{reference.get("name")}" not found')
     return found
 
 
@@ -100,4 +100,4 @@ def _key(store: Store, pod: Object, kind: str, reference: Object) -> str | None:
     if reference.get("optional"):
         return None
     message = f"couldn't find key {reference['key']} in {kind} {namespace_of(pod)}/{reference.get('name')}"
-    raise ContainerProblem("CreateContainerConfigError", message)
+    raise ContainerProblemError("CreateContainerConfigError", message)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from local.node.objects import Object
 
 
-class ContainerProblem(Exception):
+class ContainerProblemError(Exception):
     """A container cannot be started now; it waits, for this reason, and is tried again."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -22,7 +22,7 @@ def repository(image: str) -> str:
 
 
 def command_line(container: Object, images: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The command and arguments of a container. Raises ContainerProblem for an image that this node cannot run."""
+    """The command and arguments of a container. Raises ContainerProblemError for an image that this node cannot run."""
     image = container["image"]
     known = images.get(repository(image).rpartition("/")[2])
     if known is None:
@@ -31,5 +31,5 @@ def command_line(container: Object, images: Mapping[str, tuple[str, ...]]) -> li
             f"this machine runs pods as processes and does not know image {image}: "
             f"only images whose repository ends in {endings}"
         )
-        raise ContainerProblem("ErrImagePull", message)
+        raise ContainerProblemError("ErrImagePull", message)
     return [*(container.get("command") or known), *(container.get("args") or [])]

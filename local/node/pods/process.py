@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.node import launcher
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 
 LAUNCHER = [sys.executable, "-I", "-S", str(Path(launcher.__file__).resolve())]
 
@@ -26,12 +26,12 @@ class ContainerProcess:
     async def start(
         cls, command: list[str], environment: Mapping[str, str], folder: Path, output: int
     ) -> "ContainerProcess":
-        """Start a command with its output going to the file descriptor. Raises ContainerProblem when it cannot run."""
+        """Start a command with its output going to the file descriptor. Raises ContainerProblemError when it cannot run."""
         if shutil.which(command[0], path=environment["PATH"]) is None:
             message = f'exec: "{command[0]}": executable file not found'
-            raise ContainerProblem("RunContainerError", message)
+            raise ContainerProblemError("RunContainerError", message)
         if not folder.is_dir():
-            raise ContainerProblem("RunContainerError", f"working directory {folder} does not exist")
+            raise ContainerProblemError("RunContainerError", f"working directory {folder} does not exist")
         process = await asyncio.create_subprocess_exec(
             *LAUNCHER,
             str(os.getpid()),

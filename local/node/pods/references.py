@@ -5,7 +5,7 @@ import re
 from decimal import Decimal, InvalidOperation
 
 from local.node.objects import Object, annotations_of, labels_of, name_of, namespace_of, uid_of
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 
 SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 QUANTITY = re.compile(r"([0-9.]+)([A-Za-z]*)")
@@ -14,7 +14,7 @@ UNITS = {"": 1, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 
 
 
 def field_value(pod: Object, path: str) -> str:
-    """The value of a fieldRef. Raises ContainerProblem for a field that cannot be referred to."""
+    """The value of a fieldRef. Raises ContainerProblemError for a field that cannot be referred to."""
     simple = {
         "metadata.name": lambda: name_of(pod),
         "metadata.namespace": lambda: namespace_of(pod),
@@ -31,13 +31,13 @@ def field_value(pod: Object, path: str) -> str:
         return str(simple())
     subscript = SUBSCRIPT.fullmatch(path)
     if subscript is None:
-        raise ContainerProblem("CreateContainerConfigError", f"field {path} cannot be referred to")
+        raise ContainerProblemError("CreateContainerConfigError", f"field {path} cannot be referred to")
     values = labels_of(pod) if subscript[1] == "labels" else annotations_of(pod)
     return values.get(subscript[2], "")
 
 
 def resource_value(container: Object, reference: Object) -> str:
-    """The value of a resourceFieldRef (`limits.cpu`, …) in its divisor, rounded up. Raises ContainerProblem."""
+    """The value of a resourceFieldRef (`limits.cpu`, …) in its divisor, rounded up. Raises ContainerProblemError."""
     group, _, resource = reference["resource"].partition(".")
     found = (container.get("resources", {}).get(group) or {}).get(resource, "0")
     amount = quantity(str(found)) / quantity(str(reference.get("divisor") or "1"))
@@ -45,14 +45,14 @@ def resource_value(container: Object, reference: Object) -> str:
 
 
 def quantity(text: str) -> Decimal:
-    """A Kubernetes quantity (`250m`, `2Gi`) as a number. Raises ContainerProblem."""
+    """A Kubernetes quantity (`250m`, `2Gi`) as a number. Raises ContainerProblemError."""
     found = QUANTITY.fullmatch(text)
     try:
         if found is None or found[2] not in UNITS:
             raise InvalidOperation
         return Decimal(found[1]) * UNITS[found[2]]
     except InvalidOperation as error:
-        raise ContainerProblem("CreateContainerConfigError", f"{text!r} is not a quantity") from error
+        raise ContainerProblemError("CreateContainerConfigError", f"{text!r} is not a quantity") from error
 
 
 def _lines(values: dict[str, str]) -> str:

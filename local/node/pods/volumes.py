@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local.node.objects import Object, namespace_of
-from local.node.pods.images import ContainerProblem
+from local.node.pods.images import ContainerProblemError
 from local.node.pods.references import field_value
 from local.node.store import Store
 
@@ -23,7 +23,7 @@ class Volumes:
     def prepare(self) -> None:
         """Make every folder and fill those that show objects; again, after such an object changed.
 
-        Raises ContainerProblem when an object that is not optional is missing, or a type is unknown here.
+        Raises ContainerProblemError when an object that is not optional is missing, or a type is unknown here.
         """
         for volume in self._pod["spec"].get("volumes") or []:
             folder = self.folder(volume)
@@ -34,13 +34,13 @@ class Volumes:
                 self._project(folder, sources)
 
     def folder(self, volume: Object) -> Path:
-        """The folder of a volume. Raises ContainerProblem for a type that this node does not have."""
+        """The folder of a volume. Raises ContainerProblemError for a type that this node does not have."""
         kind = _kind(volume)
         if kind == "persistentVolumeClaim":
             return self._claims / volume[kind]["claimName"]
         if kind not in {"emptyDir", "configMap", "secret", "projected", "downwardAPI"}:
             message = f'volume "{volume["name"]}": {kind} is not supported by the local node'
-            raise ContainerProblem("CreateContainerConfigError", message)
+            raise ContainerProblemError("CreateContainerConfigError", message)
         return self._folder / volume["name"]
 
     def mounts(self, container: Object) -> list[tuple[str, Path]]:
@@ -73,7 +73,7 @@ class Volumes:
         for name, (content, secret) in wanted.items():
             path = folder / name
             if not path.resolve().is_relative_to(folder.resolve()):
-                raise ContainerProblem("CreateContainerConfigError", f"path {name} leaves its volume")
+                raise ContainerProblemError("CreateContainerConfigError", f"path {name} leaves its volume")
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_name(f".{path.name}.new")
             new.touch(mode=0o600 if secret else 0o644)
@@ -91,7 +91,7 @@ class Volumes:
             return {i["path"]: (field_value(self._pod, i["fieldRef"]["fieldPath"]).encode(), False) for i in items}
         if kind not in {"configMap", "secret"}:
             message = f"projected volume source {kind} is not supported by the local node"
-            raise ContainerProblem("CreateContainerConfigError", message)
+            raise ContainerProblemError("CreateContainerConfigError", message)
         secret = kind == "secret"
         name = part.get("name") or part.get("secretName") or ""
         kept = self._store.find(
@@ -101,7 +101,7 @@ class Volumes:
             if part.get("optional"):
                 return {}
             message = f'{"secret" if secret else "configmap"} "{name}" not found'
-            raise ContainerProblem("CreateContainerConfigError", message)
+            raise ContainerProblemError("CreateContainerConfigError", message)
         content = contents(kept)
         if not part.get("items"):
             return {key: (value, secret) for key, value in content.items()}
@@ -111,7 +111,7 @@ class Volumes:
                 chosen[item["path"]] = (content[item["key"]], secret)
             elif not part.get("optional"):
                 message = f'references non-existent key "{item["key"]}" of {kind} "{name}"'
-                raise ContainerProblem("CreateContainerConfigError", message)
+                raise ContainerProblemError("CreateContainerConfigError", message)
         return chosen
 
 

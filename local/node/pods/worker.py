@@ -161,7 +161,7 @@ class PodWorker:
         )
 
     def _surroundings(self, spec: Object) -> Surroundings:
-        """Folders, ports and variables for one run of a container. Raises ContainerProblem."""
+        """Folders, ports and variables for one run of a container. Raises ContainerProblemError."""
         home = self._folder / "containers" / spec["name"]
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.volumes.prepare()
