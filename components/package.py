@@ -8,15 +8,18 @@ from typing import is_typeddict
 import pulumi
 from pulumi.provider.experimental.analyzer import Analyzer
 
+from components.batch_scoring import BatchScoring
 from components.budget import Budget
 from components.cluster import Cluster
 from components.compute_pool import ComputePool
 from components.data_store import DataStore
 from components.delivery import Delivery
+from components.feature_store import FeatureStore
 from components.model_registry import ModelRegistry
 from components.model_service import ModelService
 from components.network import Network
 from components.service_namespace import ServiceNamespace
+from components.stream_scoring import StreamScoring
 
 PACKAGE = "slipway"
 """First part of every type token."""
@@ -25,10 +28,13 @@ COMPONENTS: tuple[type[pulumi.ComponentResource], ...] = (
     Network,
     DataStore,
     ModelRegistry,
+    FeatureStore,
     Cluster,
     ComputePool,
     ServiceNamespace,
     ModelService,
+    BatchScoring,
+    StreamScoring,
     Delivery,
     Budget,
 )
