@@ -11,6 +11,10 @@ _NOISE = re.compile(
     r"|program (exited|failed).*|running program .*|an unhandled error occurred: program exited.*|cancell?ed|error:)$",
     re.IGNORECASE,
 )
+_DOING = re.compile(
+    r"^(?:error: )?(?:creating|updating|deleting|reading|replacing|refreshing) \S+:\s*(?:\d+ errors? occurred:)?\s*"
+)
+"""How a provider's message begins: with what it was doing to which resource, which is said before it anyway."""
 _TRACEBACK = "Traceback (most recent call last)"
 _TRACEBACK_REST = re.compile(r"^(\s|\S*Traceback \(|During handling of|The above exception)")
 
@@ -33,19 +37,11 @@ def readable(text: str) -> str:
 
 
 def _from_provider(said: Diagnostic) -> list[str]:
-    lines = [
-        line.strip().removeprefix("* ").removeprefix("error: ").strip() for line in readable(said.message).splitlines()
-    ]
+    text = _DOING.sub("", readable(said.message))
+    lines = [line.strip().removeprefix("* ").removeprefix("error: ").strip() for line in text.splitlines()]
     telling = [line for line in lines if line and not _NOISE.match(line)]
-    if not telling:
-        return []
     where = f"{urn_type(said.urn).rsplit(':', 1)[-1]} {urn_name(said.urn)}"
-    first = re.sub(
-        r"^(creating|updating|deleting|reading|replacing|refreshing) \S+:?\s*(1 error occurred:\s*\*?\s*)?",
-        "",
-        telling[0],
-    )
-    return ["\n".join([f"{where}: {first or telling[0]}", *telling[1:]])]
+    return [f"{where}: " + "\n".join(telling)] if telling else []
 
 
 def _from_program(said: list[Diagnostic]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from release.cluster import Cluster, Pod
+from release.cluster import Cluster
 from release.documents import as_list, as_object, part, parts
 from release.environment import DeployedService
 from release.errors import SlipwayError
@@ -62,15 +62,14 @@ def what_is_missing(cluster: Cluster, service: DeployedService, release: Release
     workload = cluster.workload(service)
     if workload is None:
         return f"{service.deployment} does not exist"
+    path = f"/v2/models/{release.name}"
     pods = [pod for pod in cluster.pods(service) if not pod.leaving]
     if not workload.settled or len(pods) != workload.wanted:
         return f"{workload.updated} of {workload.wanted} pods are of {release}, {workload.ready} ready"
     for pod in pods:
-        if found := _differs(pod, cluster.ask_pod(pod, f"/v2/models/{release.name}"), release):
+        if found := _serves_other(f"pod {pod.name}", lambda pod=pod: cluster.ask_pod(pod, path), release):
             return found
-    status, answer = cluster.ask_service(service, f"/v2/models/{release.name}")
-    served = served_versions(answer) if status == 200 else f"nothing (HTTP {status})"
-    return None if served == [release.version] else f"the service {service.service} serves {served}, not {release}"
+    return _serves_other(f"the service {service.service}", lambda: cluster.ask_service(service, path), release)
 
 
 def served_versions(metadata: Any) -> list[str]:
@@ -78,16 +77,16 @@ def served_versions(metadata: Any) -> list[str]:
     return [str(version) for version in as_list(part(metadata).get("versions")) or []]
 
 
-def _differs(pod: Pod, reply: tuple[int, Any], release: Release) -> str | None:
-    status, answer = reply
+def _serves_other(who: str, ask: Callable[[], tuple[int, Any]], release: Release) -> str | None:
+    """What `who` does instead of serving `release`; None when it serves it."""
+    try:
+        status, answer = ask()
+    except SlipwayError as error:
+        return error.message
     if status != 200:
-        return f"pod {pod.name} answers {status} for {release}"
+        return f"{who} answers {status} for {release}"
     served = served_versions(answer)
-    return (
-        None
-        if served == [release.version]
-        else f"pod {pod.name} serves {', '.join(served) or 'nothing'}, not {release}"
-    )
+    return None if served == [release.version] else f"{who} serves {', '.join(served) or 'nothing'}, not {release}"
 
 
 def ask_golden(
