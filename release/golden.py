@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from serving.errors import ServingError
-from serving.manifest import Golden, Manifest, Scalar, Tensor
+from serving.manifest import Golden, Manifest, Scalar
 from serving.rows import Rows
 
 from release.errors import SlipwayError
@@ -17,7 +17,7 @@ TOLERANCE = 1e-5
 """Absolute and relative; float32 sums in another order, as another machine may do them, differ by less."""
 
 
-def golden(question: Mapping[str, Any], manifest: Manifest, model: ModelFile) -> Golden:
+def answered(question: Mapping[str, Any], manifest: Manifest, model: ModelFile) -> Golden:
     """The golden question with the model's answer; a row for a model with features, else one row of tensors.
 
     Raises:
@@ -31,7 +31,7 @@ def golden(question: Mapping[str, Any], manifest: Manifest, model: ModelFile) ->
         rows, inputs = (), {name: value.tolist() for name, value in tensors.items()}
         answers = model.ask(tensors)
     for name, answer in answers.items():
-        if not finite(answer):
+        if not _finite(answer):
             raise SlipwayError(
                 "bad-golden",
                 f"golden question: the model's {name!r} is not a finite number: {answer.tolist()}",
@@ -59,12 +59,7 @@ def choose(manifest: Manifest, table: pa.Table, answers: Mapping[str, NDArray[An
     return row
 
 
-def signature(tensors: Sequence[Tensor]) -> list[str]:
-    """Tensors as a person reads them: `temp FP32[-1,1]`."""
-    return [f"{tensor.name} {tensor.datatype}[{','.join(map(str, tensor.shape))}]" for tensor in tensors]
-
-
-def finite(answer: NDArray[Any]) -> bool:
+def _finite(answer: NDArray[Any]) -> bool:
     """Whether an answer has neither NaN nor an infinity."""
     return not np.issubdtype(answer.dtype, np.floating) or bool(np.isfinite(answer).all())
 

@@ -33,6 +33,8 @@ class ModelFile:
             ) from None
         self.inputs = tuple(_tensor(path, "input", node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(path, "output", node) for node in self._session.get_outputs())
+        if not self.inputs or not self.outputs:
+            raise SlipwayError("unsupported-signature", f"{path.name}: no inputs or no outputs", "export it whole")
 
     def ask(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Every output for these inputs, a few thousand rows at a time.

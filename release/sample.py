@@ -37,7 +37,7 @@ class Sample:
             raise SlipwayError("bad-sample", f"{self.name}: it is empty", "give a sample of at least one row")
 
     def rows(self, text: Collection[str]) -> pa.Table:
-        """All rows; the columns of a .csv named in `text` are read verbatim: `007` stays `007`."""
+        """All rows; the columns of a .csv named in `text` are read verbatim (`007` stays `007`), empty ones as null."""
         table = self._read(text)
         if table.num_rows == 0:
             raise SlipwayError("bad-sample", f"{self.name}: it has no rows", "give a sample of at least one row")
@@ -61,7 +61,7 @@ class Sample:
                     options = arrow_csv.ConvertOptions(
                         column_types=dict.fromkeys(text, pa.string()), null_values=list(_MISSING_TEXT)
                     )
-                    return arrow_csv.read_csv(self._source, convert_options=options)
+                    return _empty_as_null(arrow_csv.read_csv(self._source, convert_options=options), text)
                 case ".parquet":
                     return parquet.read_table(self._source)
                 case ".jsonl" | ".ndjson":
@@ -208,6 +208,14 @@ def read_tensors(path: Path, inputs: Sequence[Tensor]) -> dict[str, NDArray[Any]
             )
         found[tensor.name] = array.astype(DTYPES[tensor.datatype])
     return found
+
+
+def _empty_as_null(table: pa.Table, names: Collection[str]) -> pa.Table:
+    for name in names:
+        column: Any = table[name]
+        filled: Any = cast("Any", pc).if_else(cast("Any", pc).equal(column, ""), pa.scalar(None, pa.string()), column)
+        table = table.set_column(table.column_names.index(name), name, filled)
+    return table
 
 
 def _values(feature: Feature, tensor: Tensor, column: Any) -> NDArray[Any]:

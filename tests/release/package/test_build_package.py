@@ -2,6 +2,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -133,6 +135,24 @@ def test_tensors_that_are_no_columns(save_model, tmp_path: Path) -> None:  # typ
     with pytest.raises(SlipwayError) as error:
         build(model, pa.table({"image": [1.0]}), CHURN, into=tmp_path / "out")
     assert "'image' has shape [-1, 2, 2]" in refused(error)
+
+
+def test_an_empty_cell_of_a_csv_is_a_missing_value(named_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("plan,age,visits\n,20,1\nNA,31,2\n")
+    with pytest.raises(SlipwayError) as error:
+        build(named_model, file, CHURN, into=tmp_path / "out")
+    assert refused(error).startswith("plan: 1 of the sample's 2 rows have no value")
+    described = dataclasses.replace(CHURN, missing={"plan": Missing("fill", "free"), "visits": Missing("fill", 0.0)})
+    package = build(named_model, file, described, into=tmp_path / "out").package
+    assert package.baseline.features["plan"] == CategoricalBaseline(missing=0.5, counts={"NA": 1})
+    assert package.golden.rows == ({"plan": "NA", "age": 31.0, "visits": 2},)
+
+
+def test_reading_a_package_loads_none_of_what_makes_one() -> None:
+    program = "import sys, release.package; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"onnx", "onnxruntime", "pyarrow", "pandas", "numpy"} & set(done.stdout.split())
 
 
 def test_data_files_of_a_large_model_come_along(matrix_model: Path, tmp_path: Path) -> None:
@@ -284,6 +304,7 @@ def test_a_model_that_answers_differently_each_time(save_model, tmp_path: Path) 
         build(model, pa.table(ROW), CHURN, into=tmp_path / "out")
     assert refused(error).startswith("golden.json: outputs.y: ")
     assert "differently each time" in error.value.hint
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
