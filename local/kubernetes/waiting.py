@@ -169,9 +169,9 @@ class Wait:
         text = ",".join(f"{k}={v}" for k, v in selector.items())
         pods = self.cluster.list("v1", "Pod", namespace, text)
         missing = f"none of the {len(pods)} pods with {text} is ready" if pods else f"there is no pod with {text}"
-        if pods:
+        if pods and all(any(True for _ in self._words(pod)) for pod in pods):
             self._fail_fast(pods, missing, live)
-        elif time.monotonic() - self.begun > NO_PODS_SECONDS:
+        if not pods and time.monotonic() - self.begun > NO_PODS_SECONDS:
             raise NotReady(
                 f"{_title(live)}: {missing} after {NO_PODS_SECONDS:g} s; annotate it with {SKIP} to not wait"
             )

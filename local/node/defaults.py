@@ -1,5 +1,7 @@
 """What an API server fills in when an object leaves it out, as far as something here reads it."""
 
+import base64
+
 from local.node.objects import Object
 
 
@@ -12,6 +14,7 @@ def fill_in(item: Object) -> None:
             item["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = item["metadata"]["name"]
         case "Secret":
             item.setdefault("type", "Opaque")
+            _secret(item)
         case "Pod" if isinstance(spec, dict):
             _pod(spec)
         case "Deployment" if isinstance(spec, dict):
@@ -29,6 +32,14 @@ def fill_in(item: Object) -> None:
             spec.setdefault("failedJobsHistoryLimit", 1)
         case _:
             pass
+
+
+def _secret(item: Object) -> None:
+    """`stringData` is for writing only: it becomes `data`."""
+    plain: dict[str, object] = item.pop("stringData", None) or {}
+    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
+    if encoded:
+        item["data"] = {**(item.get("data") or {}), **encoded}
 
 
 def _pod(spec: Object) -> None:
