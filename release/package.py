@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from serving.manifest import MANIFEST_FILE, MODEL_FILE, Missing, PackageError, Scalar, Source, Tensor
+import msgspec
+from serving.manifest import MANIFEST_FILE, MODEL_FILE, Missing, Name, PackageError, Scalar, Source, Tensor, Version
 from serving.package import Package, digest_of, inspect, pack, verify_directory
 
 from release.errors import SlipwayError
@@ -95,6 +96,7 @@ def build(model: Path, sample: "Path | pa.Table", description: Description, *, i
     """
     from release.building import write_package
 
+    _check_words(description)
     file = _model_file(model)
     with _writing(into):
         into.mkdir(parents=True, exist_ok=True)
@@ -134,6 +136,20 @@ def read_package(archive: Path) -> Packaged:
         raise SlipwayError("bad-package", f"{archive}: {error.strerror}", "check the path") from None
 
 
+def _check_words(description: Description) -> None:
+    """Name and version, before the model is asked anything."""
+    for field_name, kind, words in (
+        ("name", Name, "small letters, digits and dashes between them, at most 63"),
+        ("version", Version, "small letters, digits, dots and dashes after the first one, at most 32"),
+    ):
+        value: str = getattr(description, field_name)
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            hint = "it becomes part of file names, image labels and names in the registry"
+            raise SlipwayError("bad-option", f"{field_name}: expected {words}, got {value!r}", hint) from None
+
+
 def _model_file(model: Path) -> Path:
     file = model / MODEL_FILE if model.is_dir() else model
     if not file.is_file():
@@ -155,14 +171,16 @@ def _writing(folder: Path) -> Generator[None]:
 
 def _checked(directory: Path) -> Package:
     """A package directory whose model loads and answers its golden question, as the serving runtime will ask it."""
-    from serving.model import load
+    from serving.model import GoldenMismatchError, load
 
     try:
         package = verify_directory(directory)
         load(package)
-    except PackageError as error:
+    except GoldenMismatchError as error:
         hint = "package the model again; one that answers a question differently each time cannot be verified"
-        raise SlipwayError("bad-package", str(error), hint) from None
+        raise SlipwayError("golden-differs", str(error), hint) from None
+    except PackageError as error:
+        raise SlipwayError("bad-package", str(error), "correct this, or package the model again") from None
     return package
 
 
