@@ -11,13 +11,11 @@ from release.environment import Environment
 from release.errors import SlipwayError
 from release.rooms import Room, ask_room
 
-PASSPHRASE = "slipway-local"  # noqa: S105 - it opens a state that holds no secret: everything in `local` is made up
 _OTHERS_CREDENTIALS = (
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_DEFAULT_REGION",
 )
 """Variables by which the caller's own AWS account would get in the way of the emulation's."""
 
@@ -30,9 +28,9 @@ class Platform:
     started: bool
     """Whether the local daemon was started just now."""
     marker: str
-    """Names this run of the local daemon; empty elsewhere."""
+    """Names this run of the AWS emulation; empty elsewhere."""
     fresh: bool
-    """Whether the AWS emulation began empty in this run of the daemon."""
+    """Whether the AWS emulation began empty in this run."""
 
 
 def stand_ready(environment: Environment, say: Callable[[str], None]) -> Platform:
@@ -51,30 +49,26 @@ def stand_ready(environment: Environment, say: Callable[[str], None]) -> Platfor
     return Platform(
         engine=Engine(environment, found["pulumi"], found["version"], variables),
         started=bool(local and not local["already_running"]),
-        marker=f"{local['pid']}-{local['started']}" if local else "",
+        marker=f"{local['pid']}-{local.get('aws_started', local['started'])}" if local else "",
         fresh=bool(local and local["fresh"]),
     )
 
 
 def engine_variables(environment: Environment, engine_bin: str, local: dict[str, Any] | None) -> dict[str, str]:
     """The environment of an engine's process; `local` is the daemon's answer, None for a real cloud."""
-    return dict(os.environ) | own_variables(environment, engine_bin, local)
+    own = own_variables(environment, engine_bin, local)
+    return {name: value for name, value in (dict(os.environ) | own).items() if own.get(name) != ""}
 
 
 def own_variables(environment: Environment, engine_bin: str, local: dict[str, Any] | None) -> dict[str, str]:
-    """Those of the variables that Slipway sets: what `slipway env` prints."""
+    """Those of the variables that Slipway sets, empty where it takes one away: what `slipway env` prints."""
     path = os.environ.get("PATH", os.defpath)
     if local is None:
         return {"PATH": os.pathsep.join([engine_bin, path])}
     environment.state_directory.parent.mkdir(parents=True, exist_ok=True)
     return {
-        "PULUMI_HOME": str(environment.root / ".slipway" / "pulumi"),
-        "PULUMI_BACKEND_URL": f"file://{environment.state_directory.parent}",
-        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "PULUMI_SKIP_UPDATE_CHECK": "1",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
         **dict.fromkeys(_OTHERS_CREDENTIALS, ""),
-        **{str(name): str(value) for name, value in local["env"].items() if name != "PATH"},
+        **{str(name): str(value) for name, value in local["env"].items()},
         "PATH": os.pathsep.join([engine_bin, local["bin"], path]),
     }
 

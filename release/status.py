@@ -111,9 +111,9 @@ def read_status(environment: Environment) -> Status:
         cluster = open_cluster(environment)
         status.services = _ask_all(environment, cluster, deployed, records)
     except SlipwayError as error:
-        known = {"local-down": "the local platform is not running"}
-        status.problem = known.get(error.code, error.message)
-        status.next = "slipway up" if environment.is_local else error.hint
+        gone = environment.is_local and error.code in {"local-down", "kubernetes-unreachable"}
+        status.problem = "the local platform is not running" if gone else error.message
+        status.next = "slipway up" if gone else error.hint.removeprefix("run: ")
         status.services = [_unknown(service, records.get(service.name)) for service in deployed.services.values()]
     return status
 
