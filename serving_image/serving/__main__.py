@@ -47,30 +47,33 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
 
             fetch(settings, log)
         case ["rest"] if settings.workers > 1:
-            from serving.sockets import bind
+            from serving.sockets import bind, reserve
             from serving.startup import open_package
             from serving.supervisor import Supervisor
 
             open_package(settings)
             sockets = bind(settings.bind, settings.rest_port, settings.workers, "SLIPWAY_REST_PORT")
-            return Supervisor(settings, sockets).run()
+            grpc = reserve(settings.bind, settings.grpc_port, "SLIPWAY_GRPC_PORT")
+            return Supervisor(settings, sockets, grpc).run()
         case ["rest"]:
             from serving.metrics import Metrics
-            from serving.sockets import bind
+            from serving.sockets import bind, reserve
             from serving.worker import Worker
 
             (socket,) = bind(settings.bind, settings.rest_port, 1, "SLIPWAY_REST_PORT")
-            Worker(settings, socket, Metrics()).run()
-        case ["rest-worker", *rest]:
+            grpc = reserve(settings.bind, settings.grpc_port, "SLIPWAY_GRPC_PORT")
+            Worker(settings, socket, grpc.getsockname()[1], Metrics()).run()
+        case ["rest-worker", *options]:
             import socket as sockets
 
             from serving.metrics import Metrics
             from serving.supervisor import worker_arguments
             from serving.worker import Worker
 
-            given = worker_arguments(rest)
+            given = worker_arguments(options)
             metrics = Metrics(given["index"], settings.workers, given["metrics"])
-            Worker(settings, sockets.socket(fileno=given["rest"]), metrics, given["parent"]).run()
+            rest_socket = sockets.socket(fileno=given["rest"])
+            Worker(settings, rest_socket, given["grpc"], metrics, given["parent"]).run()
         case _:
             sys.stderr.write(_USAGE)
             return Exit.USAGE

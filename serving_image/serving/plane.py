@@ -6,6 +6,7 @@ answered share one run of the model where that is faster; a lone one never waits
 """
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -118,6 +119,10 @@ class Plane:
             raise NotFoundError(f"no {asked} here; this server has {there}")
         return found
 
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model that are here."""
+        return [version for known, version in self.models if known == name]
+
     def submit(self, question: Question, done: Done) -> None:
         """Answer a question on the running event loop; `done` is called later, once, with the answer or the error.
 
@@ -156,11 +161,7 @@ class _Line:
         fixed = max(0.0, model.seconds_a_run - model.seconds_a_row)
         worth = max(8 * fixed, INLINE_SECONDS) / max(model.seconds_a_row, 1e-9)
         self._most_rows = int(max(1, min(worth, _MOST_MERGED_ROWS))) if model.batches else 1
-        labels = {"model": model.name, "model_version": model.version}
-        self._rows = metrics.counter("slipway_rows_total", "Rows that a model was run on.", labels)
-        self._sizes = metrics.histogram("slipway_run_rows", "Rows of one run of a model.", labels, ROWS)
-        self._seconds = metrics.histogram("slipway_run_seconds", "Seconds of one run of a model.", labels)
-        self._failed = metrics.counter("slipway_model_errors_total", "Questions that a model refused.", labels)
+        self._tally = _Tally(model, metrics)
 
     def submit(self, question: Question, done: Done) -> None:
         if len(self._waiting) >= self._max_queue:
@@ -174,7 +175,11 @@ class _Line:
 
     def answer(self, question: Question) -> Answer:
         _check_deadline(question)
-        return self._run([question])[0]
+        try:
+            return self._run([question])[0]
+        except InvalidInputError:
+            self._tally.refused()
+            raise
 
     def close(self) -> None:
         if self._pool is not None:
@@ -221,7 +226,7 @@ class _Line:
             if len(questions) > 1:
                 return [result for question in questions for result in self._try([question])]
             if isinstance(error, InvalidInputError):
-                self._failed.add()
+                self._tally.refused()
             return [error]
 
     def _run(self, questions: list[Question]) -> list[Answer]:
@@ -236,9 +241,7 @@ class _Line:
                 outputs = self._model.output_names
         started = time.perf_counter()
         arrays = self._model.run(feeds, outputs)
-        self._seconds.observe(time.perf_counter() - started)
-        self._sizes.observe(count)
-        self._rows.add(count)
+        self._tally.ran(count, time.perf_counter() - started)
         run = _Run(dict(zip(outputs, arrays, strict=True)))
         if len(questions) == 1:
             return [Answer(run, 0, None)]
@@ -257,6 +260,28 @@ class _Line:
             return {name: np.concatenate([each[name] for each in feeds]) for name in self._model.inputs}
         except ValueError:  # their free dimensions differ
             raise InvalidInputError("these questions cannot share a run") from None
+
+
+class _Tally:
+    """What is counted about a model; runs are made on several threads."""
+
+    def __init__(self, model: Model, metrics: Metrics) -> None:
+        labels = {"model": model.name, "model_version": model.version}
+        self._lock = threading.Lock()
+        self._rows = metrics.counter("slipway_rows_total", "Rows that a model was run on.", labels)
+        self._sizes = metrics.histogram("slipway_run_rows", "Rows of one run of a model.", labels, ROWS)
+        self._seconds = metrics.histogram("slipway_run_seconds", "Seconds of one run of a model.", labels)
+        self._refused = metrics.counter("slipway_model_errors_total", "Questions that a model refused.", labels)
+
+    def ran(self, rows: int, seconds: float) -> None:
+        with self._lock:
+            self._seconds.observe(seconds)
+            self._sizes.observe(rows)
+            self._rows.add(rows)
+
+    def refused(self) -> None:
+        with self._lock:
+            self._refused.add()
 
 
 def _check_deadline(question: Question) -> None:

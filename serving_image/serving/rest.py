@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from serving import errors, openapi, v2
+from serving.api_keys import ApiKeys
 from serving.errors import InvalidInputError, MethodNotAllowedError, NotFoundError, NotReadyError, ServingError
 from serving.http_server import JSON, Request
 from serving.ids import new_id
@@ -37,10 +38,10 @@ Route = Callable[[Request], None]
 class Rest:
     """Answers HTTP requests from a `Plane`. `handle` and `refuse` are what an HttpServer wants."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, log: Log, *, max_rows: int) -> None:
+    def __init__(self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, *, max_rows: int) -> None:
         self.ready = True
         self._plane, self._metrics, self._log = plane, metrics, log
-        self._max_rows = max_rows
+        self._keys, self._max_rows = keys, max_rows
         self._encode = msgspec.json.Encoder().encode
         self._prefixes = {id(model): self._prefix(model) for model in plane.models.values()}
         self._seconds = {
@@ -85,11 +86,11 @@ class Rest:
     def _all_routes(self) -> dict[bytes, dict[bytes, Route]]:
         models = self._plane.models.values()
         routes: dict[bytes, dict[bytes, Route]] = {
-            b"/predict": {b"POST": self._predict},
+            b"/predict": {b"POST": self._guarded(self._predict)},
             b"/metrics": _get(self._scrape),
             b"/docs": _get(self._docs),
             b"/openapi.json": _get(self._openapi),
-            b"/v2": _get(self._server),
+            b"/v2": _get(self._guarded(self._server)),
             b"/v2/health/live": _get(self._live),
             b"/v2/health/ready": _get(self._readiness),
         }
@@ -98,10 +99,23 @@ class Rest:
             if model is self._plane.default:
                 bases.append(f"/v2/models/{model.name}")
             for base in map(str.encode, bases):
-                routes[base] = _get(_with(self._metadata, model))
+                routes[base] = _get(self._guarded(_with(self._metadata, model)))
                 routes[base + b"/ready"] = _get(self._readiness)
-                routes[base + b"/infer"] = {b"POST": _with(self._infer, model)}
+                routes[base + b"/infer"] = {b"POST": self._guarded(_with(self._infer, model))}
         return routes
+
+    def _guarded(self, route: Route) -> Route:
+        """A route that wants an API key, where keys are set; health, metrics and documentation are for everyone."""
+        keys = self._keys
+        if keys is None:
+            return route
+
+        def checked(request: Request) -> None:
+            authorization, key = request.headers.get(b"authorization"), request.headers.get(b"x-api-key")
+            keys.check(_text(authorization), _text(key))
+            route(request)
+
+        return checked
 
     def _unusual(self, path: bytes) -> dict[bytes, Route]:
         """The route of a path that is not written as usual, or why there is none."""
@@ -170,6 +184,8 @@ class Rest:
     def _readiness(self, request: Request) -> None:
         if not self.ready:
             raise NotReadyError("this server is going away")
+        if self._keys is not None and not self._keys.known:
+            raise NotReadyError("the API keys are not there yet")
         model = self._plane.default
         self._say(request, {"ready": True, "name": model.name, "model_version": model.version})
 
@@ -177,8 +193,7 @@ class Rest:
         self._say(request, {"name": "slipway", "version": "1", "extensions": ["binary_tensor_data"]})
 
     def _metadata(self, request: Request, model: Model) -> None:
-        versions = [version for name, version in self._plane.models if name == model.name]
-        self._say(request, v2.metadata(model, versions))
+        self._say(request, v2.metadata(model, self._plane.versions(model.name)))
 
     def _scrape(self, request: Request) -> None:
         text = self._metrics.render().encode()
@@ -207,6 +222,8 @@ class Rest:
         status = STATUS[type(error)]
         self._codes[route, status].add()
         extra = b"" if error.retry_after is None else b"Retry-After: %d\r\n" % error.retry_after
+        if isinstance(error, errors.UnauthenticatedError):
+            extra += b"WWW-Authenticate: Bearer\r\n"
         if isinstance(error, MethodNotAllowedError):
             extra += b"Allow: " + _listed(self._routes.get(request.path, {})).encode() + b"\r\n"
         self._log.debug("refused", status=status, path=request.path.decode(errors="replace"), error=str(error))
@@ -236,6 +253,10 @@ def _json_length(request: Request) -> int | None:
     if not stated.isdigit():
         raise InvalidInputError("Inference-Header-Content-Length: expected a number of bytes")
     return int(stated)
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _get(route: Route) -> dict[bytes, Route]:

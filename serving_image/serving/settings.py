@@ -54,6 +54,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Largest request body, in bytes; a larger one is answered 413."""
     max_rows: Annotated[int, Meta(ge=1)] = 10_000
     """Most rows in one request; more are answered 413."""
+    api_keys_file: Path | None = None
+    """File with the API keys, one a line; unset: everyone may ask. Read again whenever it changes."""
     max_queue: Annotated[int, Meta(ge=1)] = 1024
     """Most requests that may wait for the model in one worker; one more is answered 429."""
     deadline_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30

@@ -34,6 +34,17 @@ def bind(address: str, port: int, count: int, variable: str) -> list[socket.sock
         raise CommandError(Exit.UNAVAILABLE, f"cannot listen on {address}: {why}") from None
 
 
+def reserve(address: str, port: int, variable: str) -> socket.socket:
+    """A socket that holds a port (a free one for 0) without listening, for a server that shares it with SO_REUSEPORT.
+
+    Raises:
+        CommandError: as `bind`.
+    """
+    first, second = bind(address, port, 2, variable)
+    second.close()
+    return first
+
+
 def _bound(family: int, address: str, port: int, *, shared: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

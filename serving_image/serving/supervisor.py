@@ -22,10 +22,10 @@ _MAX_DELAY_SECONDS = 5.0
 
 
 class Supervisor:
-    """Runs `settings.workers` processes that serve on `sockets`, one each."""
+    """Runs `settings.workers` processes that serve on `sockets`, one each, and share the port that `grpc` reserves."""
 
-    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
-        self._settings, self._sockets = settings, sockets
+    def __init__(self, settings: Settings, sockets: list[socket.socket], grpc: socket.socket) -> None:
+        self._settings, self._sockets, self._grpc = settings, sockets, grpc
         self._log = Log(settings.log_level, service=settings.service, environment=settings.environment)
         self._metrics = new_shared(settings.workers)
         self._held, self._parent = os.pipe()
@@ -71,7 +71,11 @@ class Supervisor:
 
     def _start(self, index: int) -> "subprocess.Popen[bytes]":
         sock = self._sockets[index].fileno()
-        arguments = [f"--index={index}", f"--rest={sock}", f"--metrics={self._metrics}", f"--parent={self._held}"]
+        given = {
+            "index": index, "rest": sock, "grpc": self._grpc.getsockname()[1],
+            "metrics": self._metrics, "parent": self._held,
+        }  # fmt: skip
+        arguments = [f"--{key}={value}" for key, value in given.items()]
         return subprocess.Popen(
             [sys.executable, "-m", "serving", "rest-worker", *arguments],
             pass_fds=(sock, self._metrics, self._held),
@@ -114,6 +118,6 @@ def worker_arguments(arguments: list[str]) -> dict[str, int]:
     """
     try:
         found = {key.removeprefix("--"): int(value) for key, _, value in (each.partition("=") for each in arguments)}
-        return {key: found[key] for key in ("index", "rest", "metrics", "parent")}
+        return {key: found[key] for key in ("index", "rest", "grpc", "metrics", "parent")}
     except (ValueError, KeyError):
         raise CommandError(Exit.USAGE, "rest-worker is started by `python -m serving rest`, not by hand") from None

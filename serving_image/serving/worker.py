@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from serving.api_keys import ApiKeys
+from serving.grpc_server import GrpcServer
 from serving.http_server import HttpServer, Limits
 from serving.logs import Log
 from serving.metrics import Metrics
+from serving.model import Model
 from serving.plane import Plane
 from serving.rest import Rest
 from serving.settings import Settings
@@ -23,8 +26,16 @@ from serving.startup import open_model
 class Worker:
     """What one worker is given: its settings, its listening socket, and its place among the workers of the pod."""
 
-    def __init__(self, settings: Settings, rest: socket.socket, metrics: Metrics, parent: int | None = None) -> None:
-        self.settings, self.rest_socket, self.metrics, self.parent = settings, rest, metrics, parent
+    def __init__(
+        self, settings: Settings, rest: socket.socket, grpc_port: int, metrics: Metrics, parent: int | None = None
+    ) -> None:
+        self.settings, self.rest_socket, self.grpc_port, self.metrics, self.parent = (
+            settings,
+            rest,
+            grpc_port,
+            metrics,
+            parent,
+        )
         self.log = Log(settings.log_level, service=settings.service, environment=settings.environment)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -42,38 +53,48 @@ class Worker:
             self.log.info("requests are not merged: the model's rows are not independent of each other")
         settings = self.settings
         plane = Plane([model], self.metrics, max_queue=settings.max_queue, deadline_seconds=settings.deadline_seconds)
-        rest = Rest(plane, self.metrics, self.log, max_rows=settings.max_rows)
+        keys = None if settings.api_keys_file is None else ApiKeys(settings.api_keys_file, self.log)
+        rest = Rest(plane, self.metrics, self.log, keys, max_rows=settings.max_rows)
+        grpc = GrpcServer(plane, self.metrics, self.log, keys, settings)
         info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
         self.metrics.gauge("slipway_workers", "Workers that are up, with the model that they serve.", info).set(1)
-        version = f"Slipway-Model-Version: {model.version}\r\n".encode()
         # What exists now lives as long as the process: the collector need not look at it ever again.
         gc.collect()
         gc.freeze()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._serve(rest, version, began))
+            runner.run(self._serve(rest, grpc, model, began))
         plane.close()
 
-    async def _serve(self, rest: Rest, version: bytes, began: float) -> None:
+    async def _serve(self, rest: Rest, grpc: GrpcServer, model: Model, began: float) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number, rest)
         if self.parent is not None:
             loop.add_reader(self.parent, self._on_orphaned, rest)
+        version = f"Slipway-Model-Version: {model.version}\r\n".encode()
         server = HttpServer(rest.handle, rest.refuse, Limits(max_body_bytes=self.settings.max_body_bytes), version)
         self._keep(server.keep_time())
         listener = await loop.create_server(server.connection, sock=self.rest_socket, backlog=2048)
+        grpc.start(self.settings.bind, self.grpc_port)
         address, port = self.rest_socket.getsockname()[:2]
-        self.log.info(
-            "ready", rest=f"{address}:{port}", model_version=version.split()[1].decode(), pid=os.getpid(),
-            seconds=round(time.perf_counter() - began, 3),
-        )  # fmt: skip
+        where = {"rest": f"{address}:{port}", "grpc": f"{address}:{self.grpc_port}"}
+        seconds = round(time.perf_counter() - began, 3)
+        self.log.info("ready", **where, model=model.name, model_version=model.version, pid=os.getpid(), seconds=seconds)
         await self._stop.wait()
         self.log.info("draining", seconds=self.settings.drain_seconds, connections=len(server.connections))
-        await server.drain(self.settings.drain_seconds)
+        grpc.ready = False
+        await asyncio.gather(server.drain(self.settings.drain_seconds), self._drain_grpc(grpc))
         listener.close()
         for task in self._tasks:
             task.cancel()
         self.log.info("stopped", pid=os.getpid())
+
+    async def _drain_grpc(self, grpc: GrpcServer) -> None:
+        """As REST does: go on for a quarter of the time, until clients have noticed, then finish."""
+        seconds = self.settings.drain_seconds
+        await asyncio.sleep(seconds / 4)
+        ended = grpc.stop(seconds * 3 / 4)
+        await asyncio.to_thread(ended.wait)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
