@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=what, description=what)
         checkout = Path(__file__).resolve().parent.parent
-        command.add_argument("--root", type=Path, default=checkout, metavar="DIR", help="the checkout (default: this one)")
+        command.add_argument(
+            "--root", type=Path, default=checkout, metavar="DIR", help="the checkout (default: this one)"
+        )
         if name == "stop":
             command.add_argument("--forget", action="store_true", help="also remove what is kept under .slipway/local")
     given = parser.parse_args(arguments)

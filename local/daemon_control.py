@@ -125,7 +125,7 @@ def _end(layout: Layout, state: dict[str, Any] | None) -> bool:
 
     alive = state is not None and is_alive(state["pid"], state["started"])
     if state is not None and alive:
-        _terminate(layout, state["pid"])
+        _terminate(state["pid"])
     if state is not None:
         for child in state.get("children", []):
             if is_alive(child["pid"], child["started"]):
@@ -135,7 +135,7 @@ def _end(layout: Layout, state: dict[str, Any] | None) -> bool:
     return alive or left > 0
 
 
-def _terminate(layout: Layout, pid: int) -> None:
+def _terminate(pid: int) -> None:
     """SIGTERM, then patience (pods finish what they are answering), then SIGKILL."""
     begun = noted = time.monotonic()
     with contextlib.suppress(ProcessLookupError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from local.node.objects import Object
+from local.node.objects import Object, items_of
 from local.provider.errors import ProviderError
 
 FIELD_MANAGER = "pulumi-kubernetes"
@@ -62,7 +62,7 @@ class Cluster:
             if error.code != 404:
                 raise
 
-    def list(self, api_version: str, kind: str, namespace: str, selector: str = "") -> list[Object]:
+    def select(self, api_version: str, kind: str, namespace: str, selector: str = "") -> list[Object]:
         """Objects of a namespace that a label selector selects."""
         path = self._collection(api_version, kind, namespace)
         return self._send("GET", path, query={"labelSelector": selector} if selector else {})["items"]
@@ -95,20 +95,24 @@ class Cluster:
 
     def _kind(self, api_version: str, kind: str) -> tuple[str, bool]:
         with self._lock:
-            known = self._discovered.get(api_version, {})
+            known = self._discovered.get(api_version) or {}
         if kind not in known:  # asked again: a CustomResourceDefinition may have been added since
-            try:
-                answer = self._send("GET", _base(api_version))
-            except Refused as error:
-                if error.code != 404:
-                    raise
-                answer = {"resources": []}
-            known = {r["kind"]: (r["name"], r["namespaced"]) for r in answer["resources"] if "/" not in r["name"]}
+            known = {
+                r["kind"]: (r["name"], r["namespaced"]) for r in self._resources(api_version) if "/" not in r["name"]
+            }
             with self._lock:
                 self._discovered[api_version] = known
         if kind not in known:
             raise Refused(404, "NotFound", f"the cluster at {self.server} does not know {kind} in {api_version}")
         return known[kind]
+
+    def _resources(self, api_version: str) -> list[Object]:
+        try:
+            return self._send("GET", _base(api_version))["resources"]
+        except Refused as error:
+            if error.code != 404:
+                raise
+            return []
 
     # connection ------------------------------------------------------------------------------------------------------
 
@@ -216,5 +220,5 @@ def _named(kubeconfig: str) -> str:
 def containers(pod: Object) -> Iterator[Object]:
     """The status of every container of a pod, init containers first."""
     status = pod.get("status", {})
-    yield from status.get("initContainerStatuses") or []
-    yield from status.get("containerStatuses") or []
+    yield from items_of(status, "initContainerStatuses")
+    yield from items_of(status, "containerStatuses")

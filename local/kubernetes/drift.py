@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from local.node import fields
-from local.node.objects import Object
+from local.node.objects import Object, section
 from local.node.pods.images import ContainerProblemError
 from local.node.pods.references import quantity
 from local.provider.values import Props
@@ -29,7 +29,7 @@ def inputs_of(live: Object, inputs: Props) -> Props:
         return {**{k: v for k, v in live.items() if k != "status"}, "metadata": meta}
     found = cast("Props", _projected(inputs, live, ""))
     if "stringData" in inputs:
-        found["stringData"] = _decoded(inputs["stringData"], live.get("data") or {})
+        found["stringData"] = _decoded(inputs["stringData"], section(live, "data"))
     return found
 
 

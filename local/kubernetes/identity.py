@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 
-from local.node.objects import Object
+from local.node.objects import Object, section
 from local.provider.resource import Call
 from local.provider.values import UNKNOWN, Props
 
@@ -41,24 +41,24 @@ def replace_on(kind: str, *, mutable: bool) -> tuple[str, ...]:
 
 def named(call: Call, olds: Props, news: Props) -> Props:
     """The inputs with a name: the given one, the one it had, or one made from the resource's and random digits."""
-    meta: Object = dict(news.get("metadata") or {})
+    meta: Object = dict(section(news, "metadata"))
     if not meta.get("name") and not meta.get("generateName"):
-        before: Object = olds.get("metadata") or {}
-        annotations = before.get("annotations") or {}
-        if isinstance(annotations, dict) and annotations.get(AUTONAMED) == "true" and before.get("name"):
+        before: Object = section(olds, "metadata")
+        annotations = section(before, "annotations")
+        if annotations.get(AUTONAMED) == "true" and before.get("name"):
             meta["name"] = before["name"]
         else:
             digits = random.Random(call.seed or None).choices(SUFFIX, k=8)  # noqa: S311 (a name, not a secret)
             meta["name"] = f"{call.name.lower()}-{''.join(digits)}"
         if meta.get("annotations") is not UNKNOWN:
-            meta["annotations"] = {**(meta.get("annotations") or {}), AUTONAMED: "true"}
+            meta["annotations"] = {**section(meta, "annotations"), AUTONAMED: "true"}
     return {**news, "metadata": meta}
 
 
 def is_autonamed(item: Props) -> bool:
     """Whether the name was made up."""
-    annotations = (item.get("metadata") or {}).get("annotations")
-    return isinstance(annotations, dict) and annotations.get(AUTONAMED) == "true"
+    annotations = section(section(item, "metadata"), "annotations")
+    return annotations is not UNKNOWN and annotations.get(AUTONAMED) == "true"
 
 
 def id_of(item: Object) -> str:

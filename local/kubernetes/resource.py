@@ -8,7 +8,7 @@ from local.kubernetes import checking, drift, identity, sdk_types
 from local.kubernetes.cluster import Cluster, Refused
 from local.kubernetes.waiting import NotReady, Wait
 from local.node import fields
-from local.node.objects import Object, annotations_of
+from local.node.objects import Object, annotations_of, section
 from local.provider.errors import Failure, InitFailedError, InvalidError, ProviderError
 from local.provider.resource import Call, Created, ResourceType
 from local.provider.values import UNKNOWN, Props
@@ -36,18 +36,26 @@ class KubernetesObject(ResourceType):
         meta = news.get("metadata")
         if meta is not UNKNOWN and isinstance(meta, dict | None):
             news = identity.named(call, olds, news)
-            namespaced = self._cluster.is_namespaced(self._api_version, self._kind)
-            if namespaced and not news["metadata"].get("namespace"):
+            if not news["metadata"].get("namespace") and self._is_namespaced():
                 news["metadata"]["namespace"] = self._cluster.namespace
         found = list(checking.failures(self._type, news)) if self._type is not None else _custom_failures(news)
         if found:
             raise InvalidError([Failure(f.property, f"{self._kind} {call.name}: {f.reason}") for f in found])
         return news
 
+    def _is_namespaced(self) -> bool:
+        """Whether it lives in a namespace; no, where the kind is not known yet (its definition may be in this run)."""
+        try:
+            return self._cluster.is_namespaced(self._api_version, self._kind)
+        except Refused as error:
+            if error.code != 404 or self._type is not None:
+                raise ProviderError(str(error)) from error
+            return False
+
     def delete_before_replace(self, state: Props, new_inputs: Props) -> bool:
         """A name that the program chose cannot be had twice at the same time."""
         same = all(
-            (state.get("metadata") or {}).get(field) == (new_inputs.get("metadata") or {}).get(field)
+            section(state, "metadata").get(field) == section(new_inputs, "metadata").get(field)
             for field in ("name", "namespace")
         )
         return same and not identity.is_autonamed(new_inputs)
@@ -68,8 +76,9 @@ class KubernetesObject(ResourceType):
         del resource_id, state, old_inputs
         return self._ready(call, self._apply(call, new_inputs))
 
-    def read(self, _call: Call, resource_id: str, state: Props) -> Props | None:
+    def read(self, call: Call, resource_id: str, state: Props) -> Props | None:
         """The live object; None when it is gone, or going."""
+        del call
         live = self._cluster.get(identity.place(self._api_version, self._kind, resource_id))
         if live is None or "deletionTimestamp" in live["metadata"]:
             return None

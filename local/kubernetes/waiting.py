@@ -12,9 +12,11 @@ from local.node.objects import (
     controller_of,
     is_deleting,
     is_true,
+    items_of,
     labels_of,
     name_of,
     namespace_of,
+    section,
     selector_matches,
     uid_of,
 )
@@ -96,7 +98,7 @@ class Wait:
                 return
             waited = time.monotonic() - self.begun
             if waited > limit:
-                left = live["metadata"].get("finalizers") or []
+                left = items_of(live["metadata"], "finalizers")
                 raise NotReady(f"{_title(live)} is not gone after {limit:g} s; it waits for {left or 'its pods'}")
             if time.monotonic() - noted > NOTE_SECONDS:
                 noted = time.monotonic()
@@ -155,19 +157,19 @@ class Wait:
         if problem is not None and problem["status"] == "False":
             raise NotReady(f"{_title(live)}: {problem['message']}")
         spec = live["spec"]
-        selector: dict[str, str] = spec.get("selector") or {}
+        selector: dict[str, str] = section(spec, "selector")
         if spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None" or not selector:
             return None
         if self.cluster.is_local and problem is None:
             return "its port is not open yet"
         namespace = namespace_of(live)
         label = f"kubernetes.io/service-name={name_of(live)}"
-        slices = self.cluster.list("discovery.k8s.io/v1", "EndpointSlice", namespace, label)
-        endpoints = [e for s in slices for e in s.get("endpoints") or []]
+        slices = self.cluster.select("discovery.k8s.io/v1", "EndpointSlice", namespace, label)
+        endpoints = [e for s in slices for e in items_of(s, "endpoints")]
         if any(e.get("conditions", {}).get("ready") for e in endpoints):
             return None
         text = ",".join(f"{k}={v}" for k, v in selector.items())
-        pods = self.cluster.list("v1", "Pod", namespace, text)
+        pods = self.cluster.select("v1", "Pod", namespace, text)
         missing = f"none of the {len(pods)} pods with {text} is ready" if pods else f"there is no pod with {text}"
         if pods and all(any(True for _ in self._words(pod)) for pod in pods):
             self._fail_fast(pods, missing, live)
@@ -189,7 +191,7 @@ class Wait:
         status = live.get("status", {})
         failed = condition(live, "Failed")
         if failed is not None and failed["status"] == "True":
-            pods = self.cluster.list("v1", "Pod", namespace_of(live), f"batch.kubernetes.io/job-name={name_of(live)}")
+            pods = self.cluster.select("v1", "Pod", namespace_of(live), f"batch.kubernetes.io/job-name={name_of(live)}")
             words = next((w for p in pods for w in self._words(p)), "")
             raise NotReady(f"{_title(live)} failed: {failed['message']}" + (f"; {words}" if words else ""))
         return f"{status.get('succeeded', 0)} of {live['spec'].get('completions', 1)} completions"
@@ -200,10 +202,10 @@ class Wait:
         """The pods of a Deployment's present template."""
         namespace, wanted = namespace_of(live), live["spec"]["selector"]
         revision = annotations_of(live).get("deployment.kubernetes.io/revision")
-        owned = [s for s in self.cluster.list("apps/v1", "ReplicaSet", namespace) if _owner(s) == uid_of(live)]
+        owned = [s for s in self.cluster.select("apps/v1", "ReplicaSet", namespace) if _owner(s) == uid_of(live)]
         new = [s for s in owned if annotations_of(s).get("deployment.kubernetes.io/revision") == revision]
         uids = {uid_of(s) for s in new}
-        for pod in self.cluster.list("v1", "Pod", namespace):
+        for pod in self.cluster.select("v1", "Pod", namespace):
             if _owner(pod) in uids and selector_matches(wanted, labels_of(pod)):
                 yield pod
 
@@ -226,7 +228,8 @@ class Wait:
                 since = self.stuck.setdefault(f"{uid_of(pod)}/{status['name']}", time.monotonic())
                 if time.monotonic() - since > STUCK_SECONDS or waiting["reason"] == "ErrImageNeverPull":
                     message = waiting.get("message", "")
-                    yield f"container {status['name']} of pod {name_of(pod)} cannot start: {waiting['reason']}: {message}"
+                    who = f"container {status['name']} of pod {name_of(pod)}"
+                    yield f"{who} cannot start: {waiting['reason']}: {message}"
 
     def _exit(self, pod: Object, status: Object, ended: Object) -> str:
         previous = "terminated" not in status["state"] and status["state"].get("waiting", {}).get("reason") is None

@@ -3,7 +3,7 @@
 Kubernetes clients send a token over TLS only, on loopback too.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from pathlib import Path
@@ -11,10 +11,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from local.node.objects import now
 
-VALID = datetime.timedelta(days=3650)
+VALID = dt.timedelta(days=3650)
 
 
 def write(folder: Path) -> tuple[Path, Path]:
@@ -40,11 +41,11 @@ def write(folder: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now() - datetime.timedelta(hours=1))
+        .not_valid_before(now() - dt.timedelta(hours=1))
         .not_valid_after(now() + VALID)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
@@ -53,7 +54,7 @@ def write(folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificate_file, key_file = folder / "api.crt", folder / "api.key"
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         plain = serialization.NoEncryption()
         file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
     return certificate_file, key_file

@@ -2,12 +2,12 @@
 
 import base64
 
-from local.node.objects import Object
+from local.node.objects import Object, items_of, section
 
 
 def fill_in(item: Object) -> None:
     """Set the defaults of an object's kind, in place."""
-    spec = item.get("spec")
+    spec = section(item, "spec")
     match item["kind"]:
         case "Namespace":
             item.setdefault("status", {}).setdefault("phase", "Active")
@@ -15,17 +15,17 @@ def fill_in(item: Object) -> None:
         case "Secret":
             item.setdefault("type", "Opaque")
             _secret(item)
-        case "Pod" if isinstance(spec, dict):
+        case "Pod" if spec:
             _pod(spec)
-        case "Deployment" if isinstance(spec, dict):
+        case "Deployment" if spec:
             _deployment(spec)
-        case "ReplicaSet" if isinstance(spec, dict):
+        case "ReplicaSet" if spec:
             spec.setdefault("replicas", 1)
-        case "Service" if isinstance(spec, dict):
+        case "Service" if spec:
             _service(spec)
-        case "Job" if isinstance(spec, dict):
+        case "Job" if spec:
             _job(spec)
-        case "CronJob" if isinstance(spec, dict):
+        case "CronJob" if spec:
             spec.setdefault("concurrencyPolicy", "Allow")
             spec.setdefault("suspend", False)
             spec.setdefault("successfulJobsHistoryLimit", 3)
@@ -39,7 +39,7 @@ def _secret(item: Object) -> None:
     plain: dict[str, object] = item.pop("stringData", None) or {}
     encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
     if encoded:
-        item["data"] = {**(item.get("data") or {}), **encoded}
+        item["data"] = {**section(item, "data"), **encoded}
 
 
 def _pod(spec: Object) -> None:
@@ -63,7 +63,7 @@ def _service(spec: Object) -> None:
     kind = spec.setdefault("type", "ClusterIP")
     if kind != "ExternalName":
         spec.setdefault("clusterIP", "127.0.0.1")
-    for port in spec.get("ports") or []:
+    for port in items_of(spec, "ports"):
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port.get("port"))
 

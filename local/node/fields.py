@@ -29,8 +29,19 @@ LIST_KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
 }
 KEY_DEFAULTS = {"protocol": "TCP"}
-UNMANAGED = ({"apiVersion", "kind", "status"}, {"name", "namespace", "managedFields", "uid", "resourceVersion",
-             "creationTimestamp", "generation", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"})  # fmt: skip
+UNMANAGED = {"apiVersion", "kind", "status"}
+UNMANAGED_METADATA = {
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "name",
+    "namespace",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+}
 
 
 def item_key(field: str, item: Any) -> str | None:
@@ -75,9 +86,8 @@ def leaves(value: Any, field: str = "", path: Path = ()) -> Iterator[tuple[Path,
 
 def managed(item: Object) -> dict[Path, Any]:
     """The leaves that a manager can own: all but identity, bookkeeping and status."""
-    top, meta = UNMANAGED
-    kept = {k: v for k, v in item.items() if k not in top}
-    kept["metadata"] = {k: v for k, v in item.get("metadata", {}).items() if k not in meta}
+    kept = {k: v for k, v in item.items() if k not in UNMANAGED}
+    kept["metadata"] = {k: v for k, v in item.get("metadata", {}).items() if k not in UNMANAGED_METADATA}
     if not kept["metadata"]:
         del kept["metadata"]
     return dict(leaves(kept)) if kept else {}
@@ -87,13 +97,14 @@ def merge(current: Any, wanted: Any, field: str = "") -> Any:
     """`wanted` laid over `current`: objects and keyed lists item by item, everything else replaced."""
     if isinstance(current, dict) and isinstance(wanted, dict):
         have, want = cast("Object", current), cast("Object", wanted)
-        return {**have, **{k: merge(have[k], v, k) if k in have else copy.deepcopy(v) for k, v in want.items()}}
+        merged: Object = {k: merge(have[k], v, k) if k in have else copy.deepcopy(v) for k, v in want.items()}
+        return have | merged
     if isinstance(current, list) and isinstance(wanted, list):
         old, new = _keyed(field, cast("list[Any]", current)), _keyed(field, cast("list[Any]", wanted))
         if old is not None and new is not None:
-            first = [merge(old[k], v) if k in old else copy.deepcopy(v) for k, v in new.items()]
+            first: list[Any] = [merge(old[k], v) if k in old else copy.deepcopy(v) for k, v in new.items()]
             return first + [v for k, v in old.items() if k not in new]
-    return copy.deepcopy(wanted)
+    return copy.deepcopy(cast("Any", wanted))
 
 
 def remove(item: Any, paths: Iterable[Path]) -> None:

@@ -42,7 +42,7 @@ def _acted_on() -> Iterator[Kind]:
     scale = ("status", "scale")
     yield Kind("", "v1", "Namespace", "namespaces", namespaced=False, stored_only=False, short=("ns",))
     yield Kind("", "v1", "Node", "nodes", namespaced=False, stored_only=False, short=("no",))
-    yield Kind("", "v1", "Pod", "pods", stored_only=False, short=("po",), subresources=("status", "log"))
+    yield Kind("", "v1", "Pod", "pods", stored_only=False, short=("po",), subresources=("status", "log", "proxy"))
     yield Kind("", "v1", "Service", "services", stored_only=False, short=("svc",))
     yield Kind("", "v1", "ConfigMap", "configmaps", stored_only=False, short=("cm",), subresources=())
     yield Kind("", "v1", "Secret", "secrets", stored_only=False, subresources=())

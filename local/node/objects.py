@@ -1,7 +1,7 @@
 """Kubernetes objects as plain JSON, and the few questions that every part of the node asks them."""
 
 import copy
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,12 +32,12 @@ def uid_of(item: Object) -> str:
 
 def labels_of(item: Object) -> dict[str, str]:
     """metadata.labels, empty when there are none."""
-    return item.get("metadata", {}).get("labels") or {}
+    return section(section(item, "metadata"), "labels")
 
 
 def annotations_of(item: Object) -> dict[str, str]:
     """metadata.annotations, empty when there are none."""
-    return item.get("metadata", {}).get("annotations") or {}
+    return section(section(item, "metadata"), "annotations")
 
 
 def is_deleting(item: Object) -> bool:
@@ -47,7 +47,7 @@ def is_deleting(item: Object) -> bool:
 
 def controller_of(item: Object) -> Object | None:
     """The owner reference that manages this object."""
-    return next((o for o in item["metadata"].get("ownerReferences") or [] if o.get("controller")), None)
+    return next((o for o in items_of(item["metadata"], "ownerReferences") if o.get("controller")), None)
 
 
 def owner_reference(owner: Object) -> Object:
@@ -62,24 +62,24 @@ def owner_reference(owner: Object) -> Object:
     }
 
 
-def now() -> datetime.datetime:
+def now() -> dt.datetime:
     """The current time, in UTC."""
-    return datetime.datetime.now(datetime.UTC)
+    return dt.datetime.now(dt.UTC)
 
 
-def timestamp(at: datetime.datetime | None = None) -> str:
+def timestamp(at: dt.datetime | None = None) -> str:
     """A time as Kubernetes writes it: UTC, whole seconds."""
-    return (at or now()).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (at or now()).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def micro_timestamp(at: datetime.datetime | None = None) -> str:
+def micro_timestamp(at: dt.datetime | None = None) -> str:
     """A time with microseconds, for what must be ordered more finely than by the second."""
-    return (at or now()).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (at or now()).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def parse_timestamp(text: str) -> datetime.datetime:
+def parse_timestamp(text: str) -> dt.datetime:
     """The time that `timestamp` or `micro_timestamp` wrote."""
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def age(text: str) -> float:
@@ -89,7 +89,7 @@ def age(text: str) -> float:
 
 def condition(item: Object, kind: str) -> Object | None:
     """The condition of that type in the object's status."""
-    return next((c for c in item.get("status", {}).get("conditions") or [] if c["type"] == kind), None)
+    return next((c for c in items_of(section(item, "status"), "conditions") if c["type"] == kind), None)
 
 
 def is_true(item: Object, kind: str) -> bool:
@@ -124,12 +124,12 @@ def selector_matches(selector: Object | None, labels: Mapping[str, str]) -> bool
     """Whether a LabelSelector (matchLabels, matchExpressions) selects these labels; an absent one selects nothing."""
     if selector is None:
         return False
-    wanted: dict[str, str] = selector.get("matchLabels") or {}
+    wanted: dict[str, str] = section(selector, "matchLabels")
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
     return all(
-        _term_matches(labels, e["key"], e["operator"], e.get("values") or [])
-        for e in selector.get("matchExpressions") or []
+        _term_matches(labels, e["key"], e["operator"], items_of(e, "values"))
+        for e in items_of(selector, "matchExpressions")
     )
 
 
@@ -180,3 +180,13 @@ def without(item: Object, *paths: str) -> Object:
             part = part.get(parent, {})
         part.pop(last, None)
     return result
+
+
+def section(item: Object, name: str) -> Object:
+    """A part of an object that is an object itself; empty when it is absent or null."""
+    return item.get(name) or {}
+
+
+def items_of(item: Object, name: str) -> list[Any]:
+    """A part of an object that is a list; empty when it is absent or null."""
+    return item.get(name) or []

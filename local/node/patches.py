@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from local.node import fields
 from local.node.errors import ApiError, bad_request
-from local.node.objects import Object, timestamp
+from local.node.objects import Object, items_of, section, timestamp
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -78,13 +78,14 @@ def patched(current: Object, patch: Any, content_type: str) -> Object:
 def _owned(item: Object) -> dict[tuple[str, str], set[fields.Path]]:
     return {
         (entry["manager"], entry["operation"]): set(fields.decode(entry.get("fieldsV1", {})))
-        for entry in item.get("metadata", {}).get("managedFields") or []
+        for entry in items_of(item.get("metadata", {}), "managedFields")
         if not entry.get("subresource")
     }
 
 
 def _write_owned(item: Object, before: Object | None, owned: dict[tuple[str, str], set[fields.Path]]) -> None:
-    old = {(e["manager"], e["operation"]): e for e in (before or {}).get("metadata", {}).get("managedFields") or []}
+    entries_before = items_of(section(before or {}, "metadata"), "managedFields")
+    old: dict[tuple[str, str], Object] = {(e["manager"], e["operation"]): e for e in entries_before}
     entries: list[Object] = []
     for (manager, operation), paths in owned.items():
         if not paths:
@@ -117,19 +118,15 @@ def applied(current: Object | None, wanted: Object, manager: str, *, force: bool
     mine = (manager, "Apply")
     new, old_values = fields.managed(wanted), fields.managed(have)
     conflicts: list[tuple[str, fields.Path]] = []
-    for other, paths in owned.items():
-        if other == mine:
-            continue
-        taken = {p for p in paths & new.keys() if old_values.get(p) != new[p]}
+    for other in owned.keys() - {mine}:
+        taken = {p for p in owned[other] & new.keys() if old_values.get(p) != new[p]}
         conflicts += [(other[0], p) for p in taken]
-        paths -= taken
+        owned[other] -= taken
     if conflicts and not force:
         listed = ", ".join(f'"{who}": .{readable(path)}' for who, path in sorted(conflicts))
         message = f"Apply failed with {len(conflicts)} conflict(s): conflicts with {listed}"
         raise ApiError(409, "Conflict", message)
-    others: set[fields.Path] = set()
-    for other, paths in owned.items():
-        others |= paths if other != mine else set()
+    others = {path for other, paths in owned.items() if other != mine for path in paths}
     result = cast("Object", fields.merge(have, wanted))
     kept = {path[:length] for path in others | new.keys() for length in range(1, len(path) + 1)}
     fields.remove(result, owned.get(mine, set()) - kept)

@@ -7,7 +7,7 @@ from typing import cast
 from local.node import defaults, patches, validation
 from local.node.errors import ApiError, bad_request, conflict, forbidden, invalid, not_found
 from local.node.kinds import Kind
-from local.node.objects import Object, is_deleting, name_of, namespace_of
+from local.node.objects import Object, is_deleting, name_of, namespace_of, section
 from local.node.store import Store
 
 FOREGROUND = "foregroundDeletion"
@@ -97,7 +97,7 @@ class Resources:
         """DELETE with propagationPolicy, gracePeriodSeconds and preconditions. Raises ApiError 404, 409."""
         options = options or {}
         item = self.store.get(kind, namespace, name)
-        wanted_uid = (options.get("preconditions") or {}).get("uid")
+        wanted_uid = section(options, "preconditions").get("uid")
         if wanted_uid is not None and wanted_uid != item["metadata"]["uid"]:
             raise conflict(kind.resource, name, f"the UID is {item['metadata']['uid']}, not {wanted_uid}")
         if dry:
@@ -149,7 +149,7 @@ class Resources:
         if is_deleting(home):
             raise forbidden(kind.resource, name, f"namespace {namespace} is being terminated")
         if kind.kind == "Pod":
-            account = (item.get("spec") or {}).get("serviceAccountName") or "default"
+            account = section(item, "spec").get("serviceAccountName") or "default"
             if self.store.find(self.store.kind("v1", "ServiceAccount"), namespace, account) is None:
                 raise forbidden(kind.resource, name, f'service account "{account}" not found in {namespace}')
 
@@ -201,5 +201,5 @@ def _add_finalizer(item: Object, finalizer: str) -> None:
 
 def unsupported(content_type: str) -> ApiError:
     """415: a patch of a kind that is not spoken here."""
-    known = ", ".join((patches.APPLY, patches.MERGE, patches.STRATEGIC))
+    known = f"{patches.APPLY}, {patches.MERGE}, {patches.STRATEGIC}"
     return ApiError(415, "UnsupportedMediaType", f"{content_type} is not supported; use one of {known}")

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, cast
 
 from local.node.errors import ApiError, already_exists, gone, not_found
 from local.node.kinds import Kind, Kinds
-from local.node.objects import Object, is_deleting, name_of, namespace_of, selector_matches, timestamp, without
+from local.node.objects import Object, is_deleting, name_of, namespace_of, section, selector_matches, timestamp, without
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Store:
     def select(self, kind: Kind, namespace: str = "", selector: Object | None = None) -> Iterator[Object]:
         """The objects of a kind, of one namespace or of all, that a selector (None: all) selects, by name."""
         for (where, _), item in sorted(self._objects.get(kind, {}).items()):
-            labels = item["metadata"].get("labels") or {}
+            labels = section(item["metadata"], "labels")
             if (not namespace or where == namespace) and (selector is None or selector_matches(selector, labels)):
                 yield item
 
@@ -144,7 +144,7 @@ class Store:
         return result
 
     def delete(self, kind: Kind, namespace: str, name: str, *, grace: int = 0) -> Object:
-        """Delete an object: at once, or, with finalizers or a grace period, when those are done. Raises ApiError 404."""
+        """Delete an object: at once, or when its finalizers and grace period are done. Raises ApiError 404."""
         item = self.get(kind, namespace, name)
         if grace or item["metadata"].get("finalizers"):
             if is_deleting(item) and item["metadata"].get("deletionGracePeriodSeconds", 0) <= grace:
@@ -216,7 +216,7 @@ class Store:
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = path.with_name(f".{path.name}.new")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(item, file)
             if sync:
                 file.flush()

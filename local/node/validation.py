@@ -8,7 +8,7 @@ from typing import Any
 
 from cronsim import CronSim, CronSimError
 
-from local.node.objects import Object, now, selector_matches
+from local.node.objects import Object, items_of, now, section, selector_matches
 
 Causes = list[tuple[str, str]]
 
@@ -24,7 +24,7 @@ MACROS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *
 def causes_against(item: Object, before: Object | None) -> Causes:
     """What is wrong with an object: (field, message) each. `before` is what it would replace."""
     found = _metadata(item)
-    spec: Object = item.get("spec") or {}
+    spec: Object = section(item, "spec")
     match item["kind"]:
         case "Pod":
             found += _pod(spec, "spec")
@@ -53,11 +53,11 @@ def _metadata(item: Object) -> Causes:
         found.append(("metadata.name", f'Invalid value: "{name}": must be at most 63 of a-z, 0-9 and "-"'))
     elif kind not in FREE_NAMES and (len(name) > 253 or not SUBDOMAIN.fullmatch(name)):
         found.append(("metadata.name", f'Invalid value: "{name}": must be at most 253 of a-z, 0-9, "-" and "."'))
-    for key, value in (meta.get("labels") or {}).items():
+    for key, value in section(meta, "labels").items():
         if not isinstance(value, str) or len(value) > 63 or not LABEL_VALUE.fullmatch(value):
             message = f'Invalid value: "{value}": must be at most 63 letters, digits, "-", "_" and ".", as text'
             found.append((f"metadata.labels.{key}", message))
-    for key, value in (meta.get("annotations") or {}).items():
+    for key, value in section(meta, "annotations").items():
         if not isinstance(value, str):
             found.append((f"metadata.annotations.{key}", f'Invalid value: "{value}": must be text'))
     return found
@@ -66,14 +66,14 @@ def _metadata(item: Object) -> Causes:
 def _immutable(item: Object, before: Object | None, *fields: str) -> Causes:
     if before is None:
         return []
-    old, new = before.get("spec") or {}, item.get("spec") or {}
+    old, new = section(before, "spec"), section(item, "spec")
     return [(f"spec.{f}", "Invalid value: field is immutable") for f in fields if old.get(f) != new.get(f)]
 
 
 def _replicated(spec: Object) -> Causes:
     found: Causes = []
-    selector, template = spec.get("selector") or {}, spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    selector, template = section(spec, "selector"), section(spec, "template")
+    labels = section(section(template, "metadata"), "labels")
     if not selector:
         found.append(("spec.selector", "Required value"))
     elif not selector_matches(selector, labels):
@@ -81,14 +81,14 @@ def _replicated(spec: Object) -> Causes:
     replicas = spec.get("replicas", 1)
     if not isinstance(replicas, int) or replicas < 0:
         found.append(("spec.replicas", f"Invalid value: {replicas}: must be a whole number, 0 or more"))
-    pod: Object = template.get("spec") or {}
+    pod: Object = section(template, "spec")
     if pod.get("restartPolicy", "Always") != "Always":
         found.append(("spec.template.spec.restartPolicy", 'Unsupported value: supported values: "Always"'))
     return found + _pod(pod, "spec.template.spec")
 
 
 def _job(spec: Object, at: str) -> Causes:
-    pod: Object = (spec.get("template") or {}).get("spec") or {}
+    pod: Object = section(spec, "template").get("spec") or {}
     found = _pod(pod, f"{at}.template.spec")
     if pod.get("restartPolicy") not in {"Never", "OnFailure"}:
         message = 'Required value: valid values: "OnFailure", "Never"'
@@ -105,7 +105,7 @@ def _job(spec: Object, at: str) -> Causes:
 
 
 def _cron_job(spec: Object) -> Causes:
-    found = _job((spec.get("jobTemplate") or {}).get("spec") or {}, "spec.jobTemplate.spec")
+    found = _job(section(spec, "jobTemplate").get("spec") or {}, "spec.jobTemplate.spec")
     try:
         schedule(str(spec.get("schedule", "")))
     except ValueError as error:
@@ -135,7 +135,7 @@ def schedule(text: str) -> str:
 
 def _pod(spec: Object, at: str) -> Causes:
     found: Causes = []
-    volumes = {v.get("name") for v in spec.get("volumes") or []}
+    volumes = {v.get("name") for v in items_of(spec, "volumes")}
     if not spec.get("containers"):
         found.append((f"{at}.containers", "Required value"))
     seen: set[str] = set()
@@ -153,14 +153,14 @@ def _pod(spec: Object, at: str) -> Causes:
 
 def _container(container: Object, at: str, volumes: set[Any]) -> Causes:
     found: Causes = [(f"{at}.{field}", "Required value") for field in ("name", "image") if not container.get(field)]
-    for index, mount in enumerate(container.get("volumeMounts") or []):
+    for index, mount in enumerate(items_of(container, "volumeMounts")):
         if mount.get("name") not in volumes:
             found.append((f"{at}.volumeMounts[{index}].name", f'Not found: "{mount.get("name")}"'))
-    for index, variable in enumerate(container.get("env") or []):
+    for index, variable in enumerate(items_of(container, "env")):
         if not isinstance(variable.get("value", ""), str):
             message = f"Invalid value: {variable['value']}: must be text"
             found.append((f"{at}.env[{index}].value", message))
-    for index, port in enumerate(container.get("ports") or []):
+    for index, port in enumerate(items_of(container, "ports")):
         number = port.get("containerPort")
         if not isinstance(number, int) or not 0 < number < 65536:
             found.append((f"{at}.ports[{index}].containerPort", f"Invalid value: {number}: must be 1 to 65535"))
@@ -169,7 +169,7 @@ def _container(container: Object, at: str, volumes: set[Any]) -> Causes:
 
 def _service(spec: Object) -> Causes:
     found: Causes = []
-    ports = spec.get("ports") or []
+    ports = items_of(spec, "ports")
     if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
         found.append(("spec.ports", "Required value"))
     for index, port in enumerate(ports):
@@ -183,9 +183,9 @@ def _service(spec: Object) -> Causes:
 
 def _data(item: Object, before: Object | None) -> Causes:
     found: Causes = []
-    content = {f: item.get(f) or {} for f in ("data", "binaryData")}
+    content = {field: section(item, field) for field in ("data", "binaryData")}
     if before is not None and before.get("immutable"):
-        same = all((before.get(f) or {}) == value for f, value in content.items()) and item.get("immutable")
+        same = all(section(before, f) == value for f, value in content.items()) and item.get("immutable")
         if not same:
             found.append(("data", "Forbidden: field is immutable when `immutable` is set"))
     encoded = ("data",) if item["kind"] == "Secret" else ("binaryData",)

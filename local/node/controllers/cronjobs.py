@@ -1,6 +1,6 @@
 """CronJobs: a Job at each time of a schedule."""
 
-import datetime
+import datetime as dt
 import zoneinfo
 from collections.abc import Iterable
 
@@ -56,7 +56,7 @@ class CronJobs(Controller):
             if owner is not None and owner["uid"] == uid_of(item) and not is_deleting(job):
                 yield job
 
-    def _start(self, item: Object, due: datetime.datetime, active: list[Object]) -> None:
+    def _start(self, item: Object, due: dt.datetime, active: list[Object]) -> None:
         deadline = item["spec"].get("startingDeadlineSeconds")
         late = (now() - due).total_seconds()
         if deadline is not None and late > deadline:
@@ -87,7 +87,7 @@ class CronJobs(Controller):
                 raise
         self._scheduled(item, due)
 
-    def _scheduled(self, item: Object, due: datetime.datetime) -> None:
+    def _scheduled(self, item: Object, due: dt.datetime) -> None:
         self.store.change(
             self.mine,
             namespace_of(item),
@@ -125,22 +125,22 @@ class CronJobs(Controller):
         self.store.change(self.mine, namespace_of(item), name_of(item), mutate, report=True)
 
 
-def next_time(item: Object, after: datetime.datetime) -> datetime.datetime:
+def next_time(item: Object, after: dt.datetime) -> dt.datetime:
     """The schedule's next time, in the CronJob's time zone (UTC unless set)."""
     zone = zoneinfo.ZoneInfo(item["spec"].get("timeZone") or "UTC")
     return next(CronSim(schedule(item["spec"]["schedule"]), after.astimezone(zone)))
 
 
-def last_due(item: Object, at: datetime.datetime) -> datetime.datetime | None:
+def last_due(item: Object, at: dt.datetime) -> dt.datetime | None:
     """The newest time of the schedule that has come and was not handled; older ones are skipped, as in a cluster."""
     since = parse_timestamp(item.get("status", {}).get("lastScheduleTime") or item["metadata"]["creationTimestamp"])
     deadline = item["spec"].get("startingDeadlineSeconds")
     if deadline is not None:
-        since = max(since, at - datetime.timedelta(seconds=deadline))
+        since = max(since, at - dt.timedelta(seconds=deadline))
     else:
         # After a long sleep the newest missed time counts, not each of the thousands before it.
-        since = max(since, at - datetime.timedelta(days=1)) if (at - since).days > MISSED_LIMIT else since
-    due: datetime.datetime | None = None
+        since = max(since, at - dt.timedelta(days=1)) if (at - since).days > MISSED_LIMIT else since
+    due: dt.datetime | None = None
     found = next_time(item, since)
     while found <= at:
         due, found = found, next_time(item, found)

@@ -24,6 +24,7 @@ from local.node.objects import (
     name_of,
     namespace_of,
     owner_reference,
+    section,
     set_condition,
     timestamp,
     uid_of,
@@ -226,7 +227,7 @@ def template_hash(template: Object) -> str:
 
 def limits(item: Object) -> tuple[int, int]:
     """maxSurge and maxUnavailable in pods: percentages rounded up and down, never both zero."""
-    rolling: Object = item["spec"]["strategy"].get("rollingUpdate") or {}
+    rolling: Object = section(item["spec"]["strategy"], "rollingUpdate")
     wanted: int = item["spec"]["replicas"]
 
     def pods(value: int | str, rounded: Callable[[float], int]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from local.node.controllers.loop import Controller, Key
 from local.node.errors import ApiError
 from local.node.kinds import Kind
-from local.node.objects import Object, is_deleting, name_of, namespace_of, uid_of
+from local.node.objects import Object, is_deleting, items_of, name_of, namespace_of, uid_of
 from local.node.resources import FOREGROUND, Resources
 from local.node.store import Change, Ref
 
@@ -36,7 +36,7 @@ class Garbage(Controller):
             self._owners[uid_of(change.object)] = change.ref
             keys.append((uid_of(change.object), ""))
         if change.type == "DELETED":
-            keys += [(o["uid"], "") for o in change.object["metadata"].get("ownerReferences") or []]
+            keys += [(o["uid"], "") for o in items_of(change.object["metadata"], "ownerReferences")]
         return keys
 
     def reconcile(self, namespace: str, name: str) -> float | None:
@@ -53,7 +53,7 @@ class Garbage(Controller):
                 self._drop(kind, item, namespace)
             del self._owners[namespace]
             return
-        finalizers = owner["metadata"].get("finalizers") or []
+        finalizers = items_of(owner["metadata"], "finalizers")
         if "orphan" in finalizers:
             for kind, item in self._owned(namespace):
                 self._change(kind, item, lambda o: _disown(o, namespace))
@@ -69,7 +69,7 @@ class Garbage(Controller):
         return [
             (ref.kind, item)
             for ref, item in self.store.everything()
-            if any(o["uid"] == uid for o in item["metadata"].get("ownerReferences") or [])
+            if any(o["uid"] == uid for o in items_of(item["metadata"], "ownerReferences"))
         ]
 
     def _drop(self, kind: Kind, item: Object, uid: str, policy: str = "Background") -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from local.node.controllers.loop import Controller, Key
-from local.node.objects import Object, is_deleting, name_of
+from local.node.objects import Object, is_deleting, items_of, name_of
 from local.node.store import Change
 
 FINALIZER = "kubernetes"
@@ -50,4 +50,4 @@ def _terminating(item: Object) -> None:
 
 
 def _release(item: Object) -> None:
-    item["metadata"]["finalizers"] = [f for f in item["metadata"].get("finalizers") or [] if f != FINALIZER]
+    item["metadata"]["finalizers"] = [f for f in items_of(item["metadata"], "finalizers") if f != FINALIZER]

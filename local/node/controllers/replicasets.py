@@ -17,6 +17,7 @@ from local.node.objects import (
     name_of,
     namespace_of,
     owner_reference,
+    section,
     set_condition,
     uid_of,
 )
@@ -93,8 +94,8 @@ def active_pods(store: Store, owner: Object) -> list[Object]:
 def create_pod(
     controller: Controller, owner: Object, template: Object, name: str = "", extra: Object | None = None
 ) -> None:
-    """Create a pod from a template, controlled by its owner. `extra`: labels and annotations on top. Raises ApiError."""
-    pod: Object = json.loads(json.dumps({"metadata": template.get("metadata") or {}, "spec": template["spec"]}))
+    """Create a pod of a template, controlled by its owner; `extra`: more labels and annotations. Raises ApiError."""
+    pod: Object = json.loads(json.dumps({"metadata": section(template, "metadata"), "spec": template["spec"]}))
     meta = pod["metadata"]
     meta["name"] = name or f"{name_of(owner)}-{random_suffix()}"
     meta["ownerReferences"] = [owner_reference(owner)]

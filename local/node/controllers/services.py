@@ -6,23 +6,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from local.node import events
+from local.node.controllers import endpoints
 from local.node.controllers.loop import Controller, Key
 from local.node.objects import (
     Object,
     annotations_of,
     drop_condition,
     is_deleting,
-    is_true,
     labels_of,
     name_of,
     namespace_of,
-    owner_reference,
+    section,
     selector_matches,
     set_condition,
     uid_of,
 )
 from local.node.pods.ports import Ports, holder
-from local.node.pods.worker import PORTS
 from local.node.proxy import Backend, Frontend, Open
 from local.node.resources import Resources
 from local.node.store import Change
@@ -178,14 +177,14 @@ class Services(Controller):
             known = []
             if service is not None and port is not None:
                 for pod in self._selected(service):
-                    number = _target(pod, port)
-                    if number is not None and _serves(service, pod):
+                    number = endpoints.target_port(pod, port)
+                    if number is not None and endpoints.serves(service, pod):
                         known.append(Backend(uid_of(pod), number))
             self._backends[key, label] = known
         return known
 
     def _selected(self, service: Object) -> list[Object]:
-        selector: dict[str, str] = service["spec"].get("selector") or {}
+        selector: dict[str, str] = section(service["spec"], "selector")
         if not selector:
             return []
         wanted: Object = {"matchLabels": selector}
@@ -202,7 +201,7 @@ class Services(Controller):
         """One slice a pod: each pod has ports of its own here, and a slice's ports are those of all its endpoints."""
         namespace, wanted = namespace_of(service), dict[str, Object]()
         for pod in self._selected(service):
-            slice_ = _slice(service, pod)
+            slice_ = endpoints.endpoint_slice(service, pod)
             wanted[name_of(slice_)] = slice_
         label = {"matchLabels": {"kubernetes.io/service-name": name_of(service)}}
         for old in list(self.store.select(self._slices, namespace, label)):
@@ -251,52 +250,3 @@ def _known_ports(service: Object) -> dict[str, int]:
         return json.loads(annotations_of(service).get("slipway.dev/local-ports") or "{}")
     except ValueError:
         return {}
-
-
-def _target(pod: Object, port: Object) -> int | None:
-    """The loopback port that a Service port leads to on this pod; None while the pod has none."""
-    wanted = port.get("targetPort", port["port"])
-    picked: dict[str, int] = json.loads(annotations_of(pod).get(PORTS) or "{}")
-    declared = [p for c in pod["spec"]["containers"] for p in c.get("ports") or []]
-    if isinstance(wanted, str):
-        return picked.get(wanted)
-    named = next((p["name"] for p in declared if p["containerPort"] == wanted and p.get("name")), None)
-    return wanted if named is None else picked.get(named)
-
-
-def _serves(service: Object, pod: Object) -> bool:
-    unready_too = bool(service["spec"].get("publishNotReadyAddresses"))
-    return not is_deleting(pod) and (unready_too or is_true(pod, "Ready"))
-
-
-def _slice(service: Object, pod: Object) -> Object:
-    ports = [
-        {"name": p.get("name", ""), "port": number, "protocol": "TCP"}
-        for p in service["spec"].get("ports") or []
-        if (number := _target(pod, p)) is not None
-    ]
-    ready = _serves(service, pod)
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": f"{name_of(service)}-{uid_of(pod)[:8]}",
-            "namespace": namespace_of(service),
-            "labels": {"kubernetes.io/service-name": name_of(service)},
-            "ownerReferences": [owner_reference(service)],
-        },
-        "addressType": "IPv4",
-        "endpoints": [
-            {
-                "addresses": ["127.0.0.1"],
-                "conditions": {"ready": ready, "serving": is_true(pod, "Ready"), "terminating": is_deleting(pod)},
-                "targetRef": {
-                    "kind": "Pod",
-                    "name": name_of(pod),
-                    "namespace": namespace_of(pod),
-                    "uid": uid_of(pod),
-                },
-            }
-        ],
-        "ports": ports,
-    }

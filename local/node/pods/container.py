@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.node.objects import Object
+from local.node.objects import Object, section
 from local.node.pods import images, probes, process
 from local.node.pods.environment import expand
 from local.node.pods.images import ContainerProblemError
@@ -172,7 +172,7 @@ class Container:
 
     async def _before_stop(self, grace: float, drained: Callable[[float], Awaitable[None]]) -> None:
         """The preStop hook. Its sleep is there for load balancers to forget the pod: it ends when they have."""
-        hook: Object = (self.spec.get("lifecycle") or {}).get("preStop") or {}
+        hook: Object = section(self.spec, "lifecycle").get("preStop") or {}
         if self._around is None:
             return
         if "sleep" in hook:

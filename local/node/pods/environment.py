@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from local.node.objects import Object, name_of, namespace_of
+from local.node.objects import Object, items_of, name_of, namespace_of
 from local.node.pods.images import ContainerProblemError
 from local.node.pods.references import field_value, resource_value
 from local.node.pods.volumes import contents, rewrite
@@ -30,7 +30,7 @@ def build(
 ) -> dict[str, str]:
     """All variables of one container. Raises ContainerProblemError when a reference cannot be resolved."""
     found = dict(_from_sources(store, pod, container))
-    for variable in container.get("env") or []:
+    for variable in items_of(container, "env"):
         value = _value(store, pod, container, variable)
         if value is not None:
             found[variable["name"]] = expand(value, found)
@@ -60,7 +60,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 def _from_sources(store: Store, pod: Object, container: Object) -> dict[str, str]:
     found: dict[str, str] = {}
-    for source in container.get("envFrom") or []:
+    for source in items_of(container, "envFrom"):
         kind, reference = ("ConfigMap", "configMapRef") if "configMapRef" in source else ("Secret", "secretRef")
         kept = _object(store, pod, kind, source.get(reference) or {})
         values = contents(kept) if kept else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from local.node.objects import Object
+from local.node.objects import Object, items_of
 
 
 class ContainerProblemError(Exception):
@@ -32,4 +32,4 @@ def command_line(container: Object, images: Mapping[str, tuple[str, ...]]) -> li
             f"only images whose repository ends in {endings}"
         )
         raise ContainerProblemError("ErrImagePull", message)
-    return [*(container.get("command") or known), *(container.get("args") or [])]
+    return [*(container.get("command") or known), *items_of(container, "args")]

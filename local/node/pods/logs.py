@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.node.errors import bad_request
-from local.node.objects import Object, name_of, namespace_of
+from local.node.objects import Object, items_of, name_of, namespace_of
 
 LIMIT = 16 * 1024 * 1024
 KEPT_PODS = 20
@@ -35,7 +35,9 @@ class LogQuery:
     @classmethod
     def parse(cls, pod: Object, parameters: dict[str, str]) -> "LogQuery":
         """From the query string of `pods/<name>/log`. Raises ApiError 400."""
-        names = [c["name"] for group in ("containers", "initContainers") for c in pod["spec"].get(group) or []]
+        names: list[str] = [
+            c["name"] for group in ("containers", "initContainers") for c in items_of(pod["spec"], group)
+        ]
         container = parameters.get("container") or names[0]
         if container not in names:
             raise bad_request(f"container {container} is not valid for pod {name_of(pod)}: choose one of {names}")

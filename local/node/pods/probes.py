@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from local.node.objects import Object
+from local.node.objects import Object, items_of, section
 
 EAGER_SECONDS = 0.1
 """Until its first success a probe asks this often, so that a pod is ready when it is and not a period later.
@@ -42,7 +42,7 @@ class Probe:
         if "exec" in self.spec:
             code = await self.execute(self.spec["exec"]["command"])
             return None if code == 0 else f"command exited with {code}"
-        where: Object = self.spec.get("tcpSocket") or self.spec.get("grpc") or {}
+        where: Object = self.spec.get("tcpSocket") or section(self.spec, "grpc")
         _, writer = await asyncio.open_connection("127.0.0.1", self._port(where))
         writer.close()
         return None
@@ -55,7 +55,7 @@ class Probe:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
         try:
             headers = {"Host": f"127.0.0.1:{port}", "User-Agent": "kube-probe/1.34", "Connection": "close"}
-            headers |= {h["name"]: h["value"] for h in get.get("httpHeaders") or []}
+            headers |= {h["name"]: h["value"] for h in items_of(get, "httpHeaders")}
             lines = [f"GET {path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
             writer.write("\r\n".join(lines).encode())
             first = (await reader.readuntil(b"\r\n")).split()

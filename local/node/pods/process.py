@@ -26,11 +26,11 @@ class ContainerProcess:
     async def start(
         cls, command: list[str], environment: Mapping[str, str], folder: Path, output: int
     ) -> "ContainerProcess":
-        """Start a command with its output going to the file descriptor. Raises ContainerProblemError when it cannot run."""
+        """Start a command, its output going to the descriptor. Raises ContainerProblemError when it cannot run."""
         if shutil.which(command[0], path=environment["PATH"]) is None:
             message = f'exec: "{command[0]}": executable file not found'
             raise ContainerProblemError("RunContainerError", message)
-        if not folder.is_dir():
+        if not folder.is_dir():  # noqa: ASYNC240 (one stat of a local folder)
             raise ContainerProblemError("RunContainerError", f"working directory {folder} does not exist")
         process = await asyncio.create_subprocess_exec(
             *LAUNCHER,

@@ -4,7 +4,7 @@ import math
 import re
 from decimal import Decimal, InvalidOperation
 
-from local.node.objects import Object, annotations_of, labels_of, name_of, namespace_of, uid_of
+from local.node.objects import Object, annotations_of, labels_of, name_of, namespace_of, section, uid_of
 from local.node.pods.images import ContainerProblemError
 
 SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
@@ -39,7 +39,7 @@ def field_value(pod: Object, path: str) -> str:
 def resource_value(container: Object, reference: Object) -> str:
     """The value of a resourceFieldRef (`limits.cpu`, …) in its divisor, rounded up. Raises ContainerProblemError."""
     group, _, resource = reference["resource"].partition(".")
-    found = (container.get("resources", {}).get(group) or {}).get(resource, "0")
+    found = section(section(container, "resources"), group).get(resource, "0")
     amount = quantity(str(found)) / quantity(str(reference.get("divisor") or "1"))
     return str(math.ceil(amount))
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from local.node.objects import Object, namespace_of
+from local.node.objects import Object, items_of, namespace_of, section
 from local.node.pods.images import ContainerProblemError
 from local.node.pods.references import field_value
 from local.node.store import Store
@@ -25,7 +25,7 @@ class Volumes:
 
         Raises ContainerProblemError when an object that is not optional is missing, or a type is unknown here.
         """
-        for volume in self._pod["spec"].get("volumes") or []:
+        for volume in items_of(self._pod["spec"], "volumes"):
             folder = self.folder(volume)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             kind = _kind(volume)
@@ -45,19 +45,19 @@ class Volumes:
 
     def mounts(self, container: Object) -> list[tuple[str, Path]]:
         """(mount path, folder) of a container, the deepest first."""
-        volumes = {v["name"]: v for v in self._pod["spec"].get("volumes") or []}
+        volumes = {v["name"]: v for v in items_of(self._pod["spec"], "volumes")}
         found = [
             (mount["mountPath"].rstrip("/"), self.folder(volumes[mount["name"]]) / mount.get("subPath", ""))
-            for mount in container.get("volumeMounts") or []
+            for mount in items_of(container, "volumeMounts")
         ]
         return sorted(found, key=lambda m: len(m[0]), reverse=True)
 
     def shows(self, kind: str, name: str) -> bool:
         """Whether one of the volumes shows this ConfigMap or Secret."""
-        for volume in self._pod["spec"].get("volumes") or []:
-            sources = [volume, *(volume.get("projected", {}).get("sources") or [])]
+        for volume in items_of(self._pod["spec"], "volumes"):
+            sources = [volume, *items_of(volume.get("projected", {}), "sources")]
             for source in sources:
-                part = source.get("configMap" if kind == "ConfigMap" else "secret") or {}
+                part = section(source, "configMap" if kind == "ConfigMap" else "secret")
                 if name in {part.get("name"), part.get("secretName")}:
                     return True
         return False
@@ -87,7 +87,7 @@ class Volumes:
         kind = next(iter(source))
         part: Object = source[kind]
         if kind == "downwardAPI":
-            items: list[Object] = part.get("items") or []
+            items: list[Object] = items_of(part, "items")
             return {i["path"]: (field_value(self._pod, i["fieldRef"]["fieldPath"]).encode(), False) for i in items}
         if kind not in {"configMap", "secret"}:
             message = f"projected volume source {kind} is not supported by the local node"
@@ -117,8 +117,8 @@ class Volumes:
 
 def contents(item: Object) -> dict[str, bytes]:
     """The keys and values of a ConfigMap or Secret."""
-    data: dict[str, str] = item.get("data") or {}
-    binary: dict[str, str] = item.get("binaryData") or {}
+    data: dict[str, str] = section(item, "data")
+    binary: dict[str, str] = section(item, "binaryData")
     if item["kind"] == "Secret":
         data, binary = {}, data
     decoded = {key: base64.b64decode(value) for key, value in binary.items()}

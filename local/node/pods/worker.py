@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 from local.node import events
-from local.node.objects import Object, is_deleting, name_of, namespace_of, set_condition, uid_of
+from local.node.objects import Object, is_deleting, items_of, name_of, namespace_of, section, set_condition, uid_of
 from local.node.pods import status
 from local.node.pods.container import Container, Surroundings
 from local.node.pods.environment import MARKER, build
@@ -135,12 +135,10 @@ class PodWorker:
     # containers ------------------------------------------------------------------------------------------------------
 
     def _containers(self, group: str) -> list[Container]:
-        before = {
-            s["name"]: s
-            for key in ("containerStatuses", "initContainerStatuses")
-            for s in self._pod.get("status", {}).get(key) or []
-        }
-        return [self._container(spec, before.get(spec["name"]), group) for spec in self._pod["spec"].get(group) or []]
+        report = section(self._pod, "status")
+        known = [*items_of(report, "containerStatuses"), *items_of(report, "initContainerStatuses")]
+        before: dict[str, Object] = {s["name"]: s for s in known}
+        return [self._container(s, before.get(s["name"]), group) for s in items_of(self._pod["spec"], group)]
 
     def _container(self, spec: Object, before: Object | None, group: str) -> Container:
         where = (namespace_of(self._pod), name_of(self._pod), spec["name"])
@@ -169,7 +167,7 @@ class PodWorker:
         for _, folder in mounts:
             folder.mkdir(parents=True, exist_ok=True)
         named = self._pick(spec)
-        numbers = {p["containerPort"]: named[p["name"]] for p in spec.get("ports") or [] if p.get("name")}
+        numbers = {p["containerPort"]: named[p["name"]] for p in items_of(spec, "ports") if p.get("name")}
         added = {MARKER: str(self._settings.folder.resolve()), **self._settings.environment}
         environment = build(self._store, self._pod, spec, mounts, named, home, added)
         return Surroundings(environment, mounts, {**named, **numbers}, home)
@@ -177,7 +175,7 @@ class PodWorker:
     def _pick(self, spec: Object) -> dict[str, int]:
         """A free port for every named port; the same as in the container's last run where that is still free."""
         named: dict[str, int] = {}
-        for port in spec.get("ports") or []:
+        for port in items_of(spec, "ports"):
             name = port.get("name")
             if not name:
                 continue
