@@ -3,13 +3,18 @@
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms import NotifyArgs
 from components.budget import Budget, BudgetArgs
 from components.data_store import DataStore, DataStoreArgs
 from components.delivery import Delivery, DeliveryArgs
+from components.feature_store import FeatureStore, FeatureStoreArgs
+from components.features import FeatureGroupArgs
 from components.model_registry import ModelRegistry, ModelRegistryArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from stacks.cloud import Cloud
 from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
+from stacks.config.platform import FeatureGroup
 from stacks.service import Shared, build_service
 
 Outputs = dict[str, pulumi.Input[object]]
@@ -21,10 +26,19 @@ def build(config: StackConfig) -> Outputs:
     opts = pulumi.ResourceOptions(providers=[account])
     data = data_store(config, opts)
     registry = model_registry(config, data, opts)
+    notify = monitoring(config, data, registry, opts)
     roles = github_delivery(config, registry, opts)
-    watch_spend(config, opts)
-    cloud = None if config.environment is Environment.LOCAL else Cloud(config, data, account)
-    shared = Shared(config, data, registry, image(config, registry), account, cloud)
+    watch_spend(config, notify, opts)
+    shared = Shared(
+        config=config,
+        data=data,
+        registry=registry,
+        image=image(config, registry),
+        notify=notify,
+        features=feature_store(config, data, opts),
+        account=account,
+        cloud=None if config.environment is Environment.LOCAL else Cloud(config, data, account),
+    )
     services = {name: build_service(name, service, shared) for name, service in config.services.items()}
     return {
         "environment": config.environment.value,
@@ -121,7 +135,54 @@ def github_delivery(config: StackConfig, registry: ModelRegistry, opts: pulumi.R
     }
 
 
-def watch_spend(config: StackConfig, opts: pulumi.ResourceOptions) -> None:
+def monitoring(
+    config: StackConfig, data: DataStore, registry: ModelRegistry, opts: pulumi.ResourceOptions
+) -> NotifyArgs:
+    """Topics for alarms, the record of events, the environment's dashboard; who is told of alarms."""
+    alarms = config.platform.alarms
+    args: MonitoringArgs = {
+        "environment": config.environment.value,
+        "kms_key_arn": data.kms_key_arn,
+        "event_bus": registry.event_bus,
+        "services": list(config.services),
+        "log_retention_days": config.platform.data.retention.logs_days,
+    }
+    if alarms.email:
+        args["email"] = alarms.email
+    made = Monitoring("monitoring", args, opts)
+    own = [alarms.topic_arn] if alarms.topic_arn else []
+    return {"page": [made.page_topic_arn, *own], "ticket": [made.ticket_topic_arn, *own]}
+
+
+def feature_store(config: StackConfig, data: DataStore, opts: pulumi.ResourceOptions) -> FeatureStore | None:
+    """Online and offline tables; none without feature groups."""
+    groups = {name: feature_group(group) for name, group in config.platform.feature_groups.items()}
+    if not groups:
+        return None
+    args: FeatureStoreArgs = {
+        "environment": config.environment.value,
+        "protected": is_protected(config),
+        "groups": groups,
+        "kms_key_arn": data.kms_key_arn,
+        "warehouse_bucket": data.warehouse_bucket,
+        "database": data.database,
+    }
+    return FeatureStore("features", args, opts)
+
+
+def feature_group(group: FeatureGroup) -> FeatureGroupArgs:
+    """One group's schema."""
+    args: FeatureGroupArgs = {
+        "key": group.key,
+        "event_time": group.event_time,
+        "features": {column: kind.value for column, kind in group.features.items()},
+    }
+    if group.ttl_hours:
+        args["ttl_hours"] = group.ttl_hours
+    return args
+
+
+def watch_spend(config: StackConfig, notify: NotifyArgs, opts: pulumi.ResourceOptions) -> None:
     """The budget; none without the setting."""
     budget, alarms = config.platform.budget, config.platform.alarms
     if not budget:
@@ -131,6 +192,6 @@ def watch_spend(config: StackConfig, opts: pulumi.ResourceOptions) -> None:
         "monthly_usd": budget.monthly_usd,
         "alert_percent": budget.alert_percent,
         "emails": [alarms.email] if alarms.email else [],
-        "topic_arns": [alarms.topic_arn] if alarms.topic_arn else [],
+        "topic_arns": notify["ticket"],
     }
     Budget("budget", args, opts)

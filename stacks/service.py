@@ -1,21 +1,26 @@
 """Config → components: one service with its patterns."""
 
-import json
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms import NotifyArgs
+from components.batch_scoring import BatchScoring, BatchScoringArgs
 from components.data_store import DataStore
-from components.load_balancer import IngressArgs, OidcArgs
+from components.feature_store import FeatureStore
+from components.kafka import KafkaArgs
 from components.model import ModelArgs
 from components.model_registry import ModelRegistry
 from components.model_service import ModelService, ModelServiceArgs
 from components.pod import ResourcesArgs
 from components.service_namespace import ServiceNamespace, namespace_name
+from components.stream_scoring import StreamScoring, StreamScoringArgs
+from components.workload import WorkloadArgs
 from stacks.cloud import Cloud
 from stacks.config.model import StackConfig
-from stacks.config.services import Ingress, Resources, Rest, Service
+from stacks.config.services import Batch, KafkaStream, Resources, Rest, Service, Stream
+from stacks.ingress import ingress_args
 
 
 @dataclass(frozen=True)
@@ -26,75 +31,153 @@ class Shared:
     data: DataStore
     registry: ModelRegistry
     image: pulumi.Output[str]
+    notify: NotifyArgs
+    features: FeatureStore | None
     account: aws.Provider
     cloud: Cloud | None
     """None on one machine: its Kubernetes API is the default one."""
 
-    @property
-    def opts(self) -> pulumi.ResourceOptions:
-        """Where a component's resources go."""
+    def opts(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Where a component's resources go, and what must be there first."""
         return pulumi.ResourceOptions(
-            providers=[self.account, self.cloud.cluster.kubernetes] if self.cloud else [self.account]
+            providers=[self.account, self.cloud.cluster.kubernetes] if self.cloud else [self.account],
+            depends_on=list(after),
         )
-
-    @property
-    def environment(self) -> str:
-        """The environment's name."""
-        return self.config.environment.value
 
 
 def build_service(name: str, service: Service, shared: Shared) -> dict[str, object]:
     """Makes a service with its patterns; its entry in the stack's outputs."""
-    namespace = ServiceNamespace(name, {"environment": shared.environment, "service": name}, shared.opts).namespace
-    if service.rest:
-        ModelService(f"{name}-rest", rest_args(name, service, service.rest, namespace, shared), shared.opts)
-    return {
-        "namespace": namespace_name(name),
-        "deployment": f"{name}-rest",
-        "service": f"{name}-rest",
-        "model": service.model.name,
-        "version": service.model.version,
-        "digest": service.model.digest,
-        "patterns": list(service.patterns),
-    }
+    return Builder(name, service, shared).build()
 
 
-def rest_args(
-    name: str, service: Service, rest: Rest, namespace: pulumi.Input[str], shared: Shared
-) -> ModelServiceArgs:
-    """The online pattern."""
-    args: ModelServiceArgs = {
-        "environment": shared.environment,
-        "service": name,
-        "namespace": namespace,
-        "image": shared.image,
-        "models_bucket": shared.data.models_bucket,
-        "capture_bucket": shared.data.capture_bucket,
-        "kms_key_arn": shared.data.kms_key_arn,
-        "replicas": {"min": rest.replicas.min, "max": rest.replicas.max, "cpu_percent": rest.scaling.cpu_percent},
-        "resources": resources(rest.resources),
-        "workers": rest.workers,
-    }
-    if rest.scaling.requests_per_second:
-        args["replicas"]["requests_per_second"] = rest.scaling.requests_per_second
-    if rest.pool:
-        args["pool"] = rest.pool
-    if model := released(service):
-        args["model"] = model
-    if shared.cloud:
-        args["cluster_name"] = shared.cloud.cluster.name
-        if rest.ingress:
+class Builder:
+    """One service in the making."""
+
+    def __init__(self, name: str, service: Service, shared: Shared) -> None:
+        self._name = name
+        self._service = service
+        self._shared = shared
+        self._environment = shared.config.environment.value
+
+    def build(self) -> dict[str, object]:
+        """Makes it; its entry in the stack's outputs."""
+        name, service, shared = self._name, self._service, self._shared
+        home = ServiceNamespace(f"{name}-home", {"environment": self._environment, "service": name}, shared.opts())
+        self._namespace = home.namespace
+        if service.rest:
+            ModelService(f"{name}-rest", self._rest(service.rest), shared.opts())
+        if service.batch:
+            BatchScoring(f"{name}-batch", self._batch(service.batch), shared.opts())
+        if service.stream:
+            StreamScoring(f"{name}-stream", self._stream(service.stream), shared.opts())
+        return {
+            "namespace": namespace_name(name),
+            "deployment": f"{name}-rest",
+            "service": f"{name}-rest",
+            "model": service.model.name,
+            "version": service.model.version,
+            "digest": service.model.digest,
+            "patterns": list(service.patterns),
+        }
+
+    def _workload(self, wanted: Resources, pool: str | None) -> WorkloadArgs:
+        """What every pattern is given."""
+        shared = self._shared
+        resources: ResourcesArgs = {"cpu": wanted.cpu, "memory": wanted.memory, "gpus": wanted.gpus}
+        args: WorkloadArgs = {
+            "environment": self._environment,
+            "service": self._name,
+            "namespace": self._namespace,
+            "image": shared.image,
+            "models_bucket": shared.data.models_bucket,
+            "kms_key_arn": shared.data.kms_key_arn,
+            "resources": resources,
+        }
+        if pool:
+            args["pool"] = pool
+        if model := released(self._service):
+            args["model"] = model
+        if shared.cloud:
+            args["cluster_name"] = shared.cloud.cluster.name
+        return args
+
+    def _rest(self, rest: Rest) -> ModelServiceArgs:
+        shared = self._shared
+        args: ModelServiceArgs = {
+            **self._workload(rest.resources, rest.pool),
+            "capture_bucket": shared.data.capture_bucket,
+            "replicas": {"min": rest.replicas.min, "max": rest.replicas.max, "cpu_percent": rest.scaling.cpu_percent},
+            "workers": rest.workers,
+            "max_body_bytes": rest.max_body_mib * 1024 * 1024,
+            "max_rows": rest.max_rows,
+        }
+        if rest.scaling.requests_per_second:
+            args["replicas"]["requests_per_second"] = rest.scaling.requests_per_second
+        if tables := self._feature_tables():
+            args["feature_tables"] = tables
+        if rest.ingress and shared.cloud:
             args["ingress"] = ingress_args(rest.ingress, shared.cloud, shared.account)
-    if rest.ingress and rest.ingress.auth and rest.ingress.auth.api_keys_arn:
-        args["api_keys_secret_arn"] = rest.ingress.auth.api_keys_arn
-    if rest.local_port:
-        args["annotations"] = {"slipway.dev/local-port": str(rest.local_port)}
+        if rest.ingress and rest.ingress.auth and rest.ingress.auth.api_keys_arn:
+            args["api_keys_secret_arn"] = rest.ingress.auth.api_keys_arn
+        if rest.local_port:
+            args["annotations"] = {"slipway.dev/local-port": str(rest.local_port)}
+        return args
+
+    def _feature_tables(self) -> dict[str, pulumi.Input[str]]:
+        store = self._shared.features
+        if not store:
+            return {}
+        return {group: store.online_tables.apply(lambda made, g=group: made[g]) for group in self._service.features}
+
+    def _batch(self, batch: Batch) -> BatchScoringArgs:
+        return {
+            **self._workload(batch.resources, batch.pool),
+            "schedule": batch.schedule,
+            "input": batch.input,
+            "format": batch.format.value,
+            "parallelism": batch.parallelism,
+            "attempts": batch.attempts,
+            "deadline_minutes": batch.deadline_minutes,
+            "max_bad_rows_percent": batch.max_bad_rows_percent,
+            "warehouse_bucket": self._shared.data.warehouse_bucket,
+            "notify": self._shared.notify,
+        }
+
+    def _stream(self, stream: Stream) -> StreamScoringArgs:
+        args: StreamScoringArgs = {
+            **self._workload(stream.resources, stream.pool),
+            "source": stream.source.value,
+            "replicas": {"min": stream.replicas.min, "max": stream.replicas.max},
+            "max_lag_seconds": stream.max_lag_seconds,
+            "attempts": stream.attempts,
+            "capture_bucket": self._shared.data.capture_bucket,
+            "notify": self._shared.notify,
+        }
+        if stream.kinesis and stream.kinesis.stream_arn:
+            args["kinesis"] = {"stream_arn": stream.kinesis.stream_arn}
+        if stream.kafka:
+            args["kafka"] = kafka_args(stream.kafka, self._shared.cloud)
+        if self._shared.cloud:
+            args["scaler_role_name"] = self._shared.cloud.cluster.scaler_role_name
+        return args
+
+
+def kafka_args(kafka: KafkaStream, cloud: Cloud | None) -> KafkaArgs:
+    """The topic, and the cluster that is used or the network that one is made in."""
+    args: KafkaArgs = {"topic": kafka.topic}
+    if kafka.output_topic:
+        args["output_topic"] = kafka.output_topic
+    if kafka.brokers:
+        args["brokers"] = list(kafka.brokers)
+    elif kafka.cluster_arn:
+        args["cluster_arn"] = kafka.cluster_arn
+    elif cloud:
+        args["network"] = {
+            "vpc_id": cloud.network.vpc_id,
+            "subnet_ids": cloud.network.private_subnet_ids,
+            "client_security_group_id": cloud.cluster.security_group_id,
+        }
     return args
-
-
-def resources(wanted: Resources) -> ResourcesArgs:
-    """What a pod gets."""
-    return {"cpu": wanted.cpu, "memory": wanted.memory, "gpus": wanted.gpus}
 
 
 def released(service: Service) -> ModelArgs | None:
@@ -103,38 +186,3 @@ def released(service: Service) -> ModelArgs | None:
     if not (model.version and model.digest):
         return None
     return {"name": model.name, "version": model.version, "digest": model.digest}
-
-
-def ingress_args(ingress: Ingress, cloud: Cloud, account: aws.Provider) -> IngressArgs:
-    """The way in from outside; a client secret comes from Secrets Manager and stays a secret."""
-    args: IngressArgs = {
-        "host": ingress.host,
-        "certificate_arn": ingress.certificate_arn,
-        "allowed_cidrs": list(ingress.allowed_cidrs),
-        "subnet_cidrs": [cloud.network.vpc_cidr],
-        "public": ingress.public,
-    }
-    if ingress.auth and (oidc := ingress.auth.oidc):
-        secret = aws.secretsmanager.get_secret_version_output(
-            secret_id=oidc.client_secret_arn, opts=pulumi.InvokeOptions(provider=account)
-        ).secret_string
-        client = pulumi.Output.secret(secret).apply(oidc_client)
-        signing_in: OidcArgs = {
-            "issuer": oidc.issuer,
-            "authorization_endpoint": oidc.authorization_endpoint,
-            "token_endpoint": oidc.token_endpoint,
-            "user_info_endpoint": oidc.user_info_endpoint,
-            "client_id": client.apply(lambda found: found["clientID"]),
-            "client_secret": client.apply(lambda found: found["clientSecret"]),
-        }
-        args["oidc"] = signing_in
-    return args
-
-
-def oidc_client(secret: str) -> dict[str, str]:
-    """`clientID` and `clientSecret` of a secret's text; the error for others does not repeat it."""
-    try:
-        content: dict[str, str] = json.loads(secret)
-        return {key: content[key] for key in ("clientID", "clientSecret")}
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("auth.oidc.client_secret_arn: expected JSON with clientID and clientSecret") from None

@@ -118,10 +118,12 @@ class OneOf(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """A text of the given pattern; `says` is its sentence."""
+    """A text of the given pattern and length; `says` is its sentence."""
 
     pattern: str
     says: str
+    longest: int | None = None
+    """Most characters, where the pattern does not say."""
 
     @property
     def sentence(self) -> str:
@@ -130,7 +132,7 @@ class Text(Kind):
 
     def schema(self) -> CoreSchema:
         """As `Kind.schema`."""
-        return core_schema.str_schema(pattern=f"^(?:{self.pattern})$", strict=True)
+        return core_schema.str_schema(pattern=f"^(?:{self.pattern})$", max_length=self.longest, strict=True)
 
 
 class SensitiveText(Text):

@@ -59,9 +59,9 @@ def streams_say_what_their_source_needs(config: StackConfig) -> Iterator[Mistake
                 yield Mistake(path, f"is not used, the source is {stream.source}; remove it or set source: {source}")
         if stream.source == v.Source.KAFKA and not stream.kafka:
             yield Mistake((*at, "stream", "kafka"), "is required, the source is kafka; give it at least a topic")
-        if stream.kafka and stream.kafka.cluster_arn and not stream.kafka.brokers:
+        if stream.kafka and stream.kafka.cluster_arn and stream.kafka.brokers:
             path = (*at, "stream", "kafka", "brokers")
-            yield Mistake(path, "is required with cluster_arn (`aws kafka get-bootstrap-brokers` prints them)")
+            yield Mistake(path, "is not used with cluster_arn, whose brokers are looked up; remove one of the two")
 
 
 def workloads_find_their_pool(config: StackConfig) -> Iterator[Mistake]:

@@ -61,7 +61,7 @@ class Slo(Section):
 
     p95_ms: Annotated[float, Number(0, 60_000, "milliseconds")] = 200
     """95 of 100 requests are answered within this. 200: about what a person still calls immediate."""
-    availability_percent: Annotated[float, Between(90, 100)] = 99.9
+    availability_percent: Annotated[float, Between(90, 99.999)] = 99.9
     """Share of requests answered without a server error. 99.9: 43 bad minutes a month."""
 
 
@@ -158,9 +158,9 @@ class KafkaStream(Section):
     output_topic: v.KafkaTopic | None = None
     """Topic for predictions, besides the event store."""
     cluster_arn: v.KafkaArn | None = None
-    """An MSK cluster to use, authenticated by IAM. Absent, without `brokers`: MSK Serverless is made."""
+    """An MSK cluster to use, authenticated by IAM."""
     brokers: Annotated[tuple[v.Broker, ...], Field(max_length=10)] = ()
-    """Brokers of the cluster in use."""
+    """Brokers, over TLS, of a cluster outside MSK. With neither, MSK Serverless is made."""
 
 
 class KinesisStream(Section):

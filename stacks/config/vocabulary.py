@@ -66,19 +66,19 @@ def _https(value: str) -> str:
     return value
 
 
-_NAME = r"[a-z](?:-?[a-z0-9]){0,%d}"
+_NAME = r"[a-z](?:-?[a-z0-9])*"
 
-ServiceName = Annotated[str, Text(_NAME % 39, "1 to 40 of a-z, 0-9 and single hyphens, a letter first")]
+ServiceName = Annotated[str, Text(_NAME, "1 to 40 of a-z, 0-9 and single hyphens, a letter first", 40)]
 """What `components.naming` makes names of; within it, the limits of AWS and Kubernetes hold for any of these."""
-ModelName = Annotated[str, Text(_NAME % 39, "1 to 40 of a-z, 0-9 and single hyphens, a letter first")]
+ModelName = Annotated[str, Text(_NAME, "1 to 40 of a-z, 0-9 and single hyphens, a letter first", 40)]
 ModelVersion = Annotated[
     str, Text(r"[a-z0-9][a-z0-9.-]{0,31}", "1 to 32 of a-z, 0-9, dot and hyphen, a letter or digit first")
 ]
 Digest = Annotated[str, Text(r"sha256:[0-9a-f]{64}", "sha256: and 64 hex digits (`slipway models` prints them)")]
-PoolName = Annotated[str, Text(_NAME % 19, "1 to 20 of a-z, 0-9 and single hyphens, a letter first")]
+PoolName = Annotated[str, Text(_NAME, "1 to 20 of a-z, 0-9 and single hyphens, a letter first", 20)]
 ColumnName = Annotated[str, Text(r"[a-z_][a-z0-9_]{0,62}", "1 to 63 of a-z, 0-9 and _, a letter or _ first")]
 MetricName = Annotated[str, Text(r"[a-z][a-z0-9_]{0,62}", "1 to 63 of a-z, 0-9 and _, a letter first")]
-GroupName = Annotated[str, Text(_NAME % 39, "1 to 40 of a-z, 0-9 and single hyphens, a letter first")]
+GroupName = Annotated[str, Text(_NAME, "1 to 40 of a-z, 0-9 and single hyphens, a letter first", 40)]
 
 Region = Annotated[str, Text(r"[a-z]{2}(?:-[a-z]+)+-\d", "an AWS region such as eu-west-1")]
 UNKNOWN_REGION = "xx-unknown-1"
