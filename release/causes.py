@@ -41,7 +41,10 @@ def _from_provider(said: Diagnostic) -> list[str]:
     lines = [line.strip().removeprefix("* ").removeprefix("error: ").strip() for line in text.splitlines()]
     telling = [line for line in lines if line and not _NOISE.match(line)]
     where = f"{urn_type(said.urn).rsplit(':', 1)[-1]} {urn_name(said.urn)}"
-    return [f"{where}: " + "\n".join(telling)] if telling else []
+    if not telling:
+        return []
+    reason = "\n".join(telling)
+    return [reason if reason.startswith(where) else f"{where}: {reason}"]
 
 
 def _from_program(said: list[Diagnostic]) -> list[str]:

@@ -106,7 +106,7 @@ class Story:
         state = part(metadata, "new") or part(metadata, "old")
         self._parents[urn] = str(state.get("parent") or "")
         operation = CHANGES.get(metadata["op"])
-        if operation and not urn_type(urn).startswith(("pulumi:pulumi:", "pulumi:providers:")):
+        if operation and not urn_type(urn).startswith(("pulumi:pulumi:", "pulumi:providers:", "slipway:")):
             self.changes[urn] = Change(
                 urn=urn,
                 operation=operation,
