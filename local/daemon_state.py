@@ -93,7 +93,8 @@ def write_plugins(layout: Layout) -> None:
     for name, module in PLUGINS.items():
         path = layout.bin / name
         # Through the shell: a #! line cannot hold an interpreter path with spaces.
-        write(path, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
+        # -P: the engine starts it in stacks/, whose platform.py would stand for the standard library's.
+        write(path, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m {module} "$@"\n')
         path.chmod(0o755)
 
 
