@@ -71,7 +71,7 @@ class Cluster:
         """The last lines of a container; empty when they cannot be had."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
-            response = self._client.get(f"{self.path(pod)}/log", params=query)
+            response = self.client.get(f"{self.path(pod)}/log", params=query)
         except _http_error():
             return ""
         return response.text if response.status_code == 200 else ""
@@ -147,8 +147,14 @@ class Cluster:
             where = "kubeconfig" if self._kubeconfig is None else f"kubeconfig {_named(self._kubeconfig)}"
             raise ProviderError(f"{where} cannot be used: {error}; locally, `slipway up` writes one") from error
 
+    def close(self) -> None:
+        """End the connections."""
+        if "client" in self.__dict__:
+            self.client.close()
+
     @functools.cached_property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """The HTTP client, with the kubeconfig's address and credentials. Raises ProviderError."""
         import httpx2
         from lightkube.config import client_adapter
 
@@ -165,7 +171,7 @@ class Cluster:
         self, method: str, path: str, body: Object | None = None, query: dict[str, str] | None = None, kind: str = ""
     ) -> Object:
         with self._lock:
-            client = self._client
+            client = self.client
         content = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind or "application/json"} if content else {}
         try:

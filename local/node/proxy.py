@@ -56,6 +56,7 @@ class Frontend:
         self._turn = 0
         self._server: asyncio.Server | None = None
         self._dialling: set[asyncio.Task[None]] = set()
+        self._clients: set[_Side] = set()
 
     async def listen(self, port: int) -> None:
         """Take connections. Raises OSError when the port is taken."""
@@ -67,6 +68,16 @@ class Frontend:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    def abort(self) -> None:
+        """Take no more connections and end the open ones."""
+        self.close()
+        for client in list(self._clients):
+            client.abort()
+
+    def _ended(self, client: "_Side", pod: str) -> None:
+        self._clients.discard(client)
+        self._open.add(pod, -1)
 
     def _accept(self, client: "_Side") -> None:
         task = asyncio.ensure_future(self._connect(client))
@@ -87,7 +98,8 @@ class Frontend:
             except OSError:
                 self._open.add(backend.pod, -1)
                 continue
-            client.join(server, lambda pod=backend.pod: self._open.add(pod, -1))
+            self._clients.add(client)
+            client.join(server, lambda pod=backend.pod: self._ended(client, pod))
             return
         client.abort()
 
@@ -98,7 +110,7 @@ class _Side(asyncio.Protocol):
     def __init__(self, accepted: "Callable[[_Side], None] | None") -> None:
         self._accepted = accepted
         self._early: list[bytes] = []
-        self._early_end = False
+        self._read_all = False
         self._on_end: Callable[[], None] = _nothing
         self.transport: asyncio.Transport | None = None
         self.other: _Side | None = None
@@ -124,7 +136,7 @@ class _Side(asyncio.Protocol):
         self.other, self._on_end = other, on_end
         for data in self._early:
             other.write(data)
-        if self._early_end:
+        if self._read_all:
             other.write_eof()
         if self._early and self.transport is not None and not self.ended:
             self.transport.resume_reading()
@@ -140,6 +152,11 @@ class _Side(asyncio.Protocol):
             return False
         self.transport.write_eof()
         return True
+
+    def close(self) -> None:
+        """End the connection once everything is written."""
+        if self.transport is not None:
+            self.transport.close()
 
     def abort(self) -> None:
         """Reset the connection."""
@@ -164,8 +181,13 @@ class _Side(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """asyncio.Protocol: nothing more will come; half closed, what the other side still sends is carried."""
-        self._early_end = self.other is None
-        return self.other is None or self.other.write_eof()
+        self._read_all = True
+        if self.other is None:
+            return True
+        if self.other._read_all:  # noqa: SLF001 (the same class)
+            self.other.close()
+            return False
+        return self.other.write_eof()
 
     def pause_writing(self) -> None:
         """asyncio.Protocol: this side is slow, so the other one has to wait."""
@@ -180,8 +202,8 @@ class _Side(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio.Protocol: a reset is passed on as one; an ordinary end lets what is buffered out first."""
         self.ended = True
-        if self.other is not None and self.other.transport is not None:
-            self.other.abort() if exc is not None else self.other.transport.close()
+        if self.other is not None:
+            self.other.abort() if exc is not None else self.other.close()
         self._on_end()
 
 

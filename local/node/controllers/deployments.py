@@ -8,10 +8,10 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from local.node import events
-from local.node.controllers.loop import Controller
+from local.node.controllers.loop import Controller, Key
 from local.node.controllers.replicasets import MANAGER
 from local.node.objects import (
     Object,
@@ -30,6 +30,7 @@ from local.node.objects import (
     uid_of,
 )
 from local.node.resources import Resources
+from local.node.store import Change
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -43,6 +44,12 @@ class Deployments(Controller):
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)
         self._sets = self.store.kind("apps/v1", "ReplicaSet")
+
+    def concerned(self, change: Change) -> Iterable[Key]:
+        """Also when a pod has gone: Recreate waits for that."""
+        if change.ref.kind.kind == "Pod" and change.type == "DELETED":
+            return [(change.ref.namespace, name_of(d)) for d in self.store.select(self.mine, change.ref.namespace)]
+        return super().concerned(change)
 
     def reconcile(self, namespace: str, name: str) -> float | None:
         """One step of the rollout, and the report."""

@@ -61,12 +61,12 @@ class Services(Controller):
         self.store.listen(self._forget_routes)
 
     def stop(self) -> None:
-        """Close every port."""
+        """Close every port, and what goes through it."""
         for task in self._opening.values():
             task.cancel()
         for serving in self._serving.values():
             for _, frontend in serving.frontends.values():
-                frontend.close()
+                frontend.abort()
 
     def concerned(self, change: Change) -> Iterable[Key]:
         """A Service itself; the Services of a pod's namespace."""
