@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the checkout")
     parser.add_argument("--region", required=True, help="region of what is restored and of requests without one")
     parser.add_argument("--port-file", type=Path, required=True, metavar="FILE", help="written when it listens")
+    parser.add_argument("--port", type=int, default=0, help="to listen on when it is free (default: any)")
     arguments = parser.parse_args()
     parent = os.getppid()
     ended = threading.Event()
@@ -42,7 +43,7 @@ def main() -> int:
 
     root: Path = arguments.root
     try:
-        server = serve(root / STATE / "durable", arguments.region)
+        server = serve(root / STATE / "durable", arguments.region, arguments.port)
         _write(port_file, json.dumps({"port": server.port}))
     except OSError as error:
         print(f"the AWS emulation cannot start: {error}", file=sys.stderr)

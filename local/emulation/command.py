@@ -15,9 +15,12 @@ STATE = Path(".slipway", "local", "aws")
 """Below the checkout: all that the AWS half of `local` keeps."""
 
 
-def emulation_command(root: Path, region: str, port_file: Path) -> list[str]:
-    """The command line of the emulation for the checkout `root`; `port_file` is written when it listens."""
-    arguments = ["--root", str(root), "--region", region, "--port-file", str(port_file)]
+def emulation_command(root: Path, region: str, port_file: Path, port: int = 0) -> list[str]:
+    """The command line of the emulation for the checkout `root`; `port_file` is written when it listens.
+
+    With `port` it listens there when it can, and else on a free port.
+    """
+    arguments = ["--root", str(root), "--region", region, "--port-file", str(port_file), "--port", str(port)]
     return [sys.executable, "-m", "local.emulation", *arguments]
 
 

@@ -6,15 +6,12 @@ success can kill the process and finds it again.
 """
 
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
-
-log = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -54,23 +51,16 @@ class WriteThrough:
         try:
             body = self._app(environ, lambda *started: answer.append(started))
         finally:
-            failure = self._finish()
-        if failure is not None:
-            # The shape that S3's clients read; those of the other services show the status and the text.
-            message = f"not stored: {failure.strerror}"
-            text = f"<Error><Code>InternalError</Code><Message>{message}</Message></Error>".encode()
-            start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
-            return [text]
+            try:
+                self._journal.finish()
+            except OSError as error:
+                raise NotStoredError(f"not stored: {error.strerror}") from error
         start_response(*answer[-1])
         return body
 
-    def _finish(self) -> OSError | None:
-        try:
-            self._journal.finish()
-        except OSError as error:
-            log.error("cannot store what was written: %s", error)
-            return error
-        return None
+
+class NotStoredError(Exception):
+    """A request was carried out in memory, but could not be written to disk."""
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:

@@ -1,5 +1,6 @@
 """moto behind a threaded HTTP server on loopback, with what the emulation adds to it."""
 
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from local.emulation import registry_api
+from local.emulation import missing_calls, registry_api
 from local.emulation.durable import Journal, WriteThrough
+from local.emulation.faults import Faults
 from local.emulation.objects import ObjectStore
 from local.emulation.registry import RegistryStore
 
@@ -19,14 +21,12 @@ PRELOADED = ("iam", "kms", "logs", "events", "glue", "ecr", "sns", "sqs", "cloud
 
 
 class Handler(MotoRequestHandler):
-    """Keeps connections open (clients make dozens of calls) and logs nothing but failures."""
+    """Keeps connections open (clients make dozens of calls) and logs no requests; `faults` logs what fails."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Only what went wrong in the server."""
-        if str(code).startswith("5"):
-            super().log_request(code, size)
+        """Nothing."""
 
 
 class Emulation:
@@ -49,8 +49,9 @@ class Emulation:
         self._server.server_close()
 
 
-def serve(durable: Path, region: str) -> Emulation:
-    """Restores what is stored in the folder `durable` and serves on a free loopback port. Raises OSError."""
+def serve(durable: Path, region: str, port: int = 0) -> Emulation:
+    """Restores what is stored in the folder `durable` and serves on loopback: on `port`, or a free one when that is
+    taken. Raises OSError."""
     durable.mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal()
     objects = ObjectStore(durable / "s3", region, journal)
@@ -58,12 +59,25 @@ def serve(durable: Path, region: str) -> Emulation:
     objects.restore()
     registry = RegistryStore(durable / "sagemaker", journal)
     registry_api.install(registry)
+    missing_calls.install()
     registry.restore()
     dispatcher: Any = DomainDispatcherApplication(create_backend_app)
-    app = WriteThrough(dispatcher, journal)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
+    app = Faults(WriteThrough(dispatcher, journal))
+    server = _listen(app, port)
     threading.Thread(target=_preload, args=(dispatcher, region), name="preload", daemon=True).start()
     return Emulation(server)
+
+
+def _listen(app: Faults, port: int) -> BaseWSGIServer:
+    # werkzeug ends the process when a port is taken: the socket is bound here, and handed over.
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        return make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
 
 
 def _preload(dispatcher: DomainDispatcherApplication, region: str) -> None:

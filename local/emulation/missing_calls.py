@@ -1,0 +1,51 @@
+"""Calls that moto lacks and the components' resources need, each in a few lines on moto's own objects."""
+
+from typing import Any, cast
+
+from moto.athena.models import AthenaBackend
+from moto.athena.responses import AthenaResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.iam.responses import IamResponse
+
+
+def install() -> None:
+    """Adds them."""
+    athena, iam = cast("Any", AthenaResponse), cast("Any", IamResponse)
+    athena.update_work_group = _update_work_group
+    iam.add_client_id_to_open_id_connect_provider = _add_client_id
+    iam.remove_client_id_from_open_id_connect_provider = _remove_client_id
+
+
+def _update_work_group(response: Any) -> ActionResult:
+    backend: AthenaBackend = response.athena_backend
+    group = backend.work_groups[response._get_param("WorkGroup")]  # noqa: SLF001 - moto's own way to parameters
+    group.description = response._get_param("Description") or group.description  # noqa: SLF001
+    group.state = response._get_param("State") or group.state  # noqa: SLF001
+    updates: dict[str, Any] = response._get_param("ConfigurationUpdates") or {}  # noqa: SLF001
+    result: dict[str, Any] | None = updates.pop("ResultConfigurationUpdates", None)
+    removes = [name for name, wanted in updates.items() if name.startswith("Remove") and wanted]
+    group.configuration |= {name: value for name, value in updates.items() if not name.startswith("Remove")}
+    for name in removes:
+        group.configuration.pop(name.removeprefix("Remove"), None)
+    if result is not None:
+        group.configuration["ResultConfiguration"] = group.configuration.get("ResultConfiguration", {}) | result
+    return EmptyResult()
+
+
+def _add_client_id(response: Any) -> ActionResult:
+    provider, client_id = _provider(response)
+    if client_id not in provider.client_id_list:
+        provider.client_id_list.append(client_id)
+    return EmptyResult()
+
+
+def _remove_client_id(response: Any) -> ActionResult:
+    provider, client_id = _provider(response)
+    if client_id in provider.client_id_list:
+        provider.client_id_list.remove(client_id)
+    return EmptyResult()
+
+
+def _provider(response: Any) -> tuple[Any, str]:
+    arn, client_id = (response._get_param(name) for name in ("OpenIDConnectProviderArn", "ClientID"))  # noqa: SLF001
+    return response.backend.get_open_id_connect_provider(arn), client_id
