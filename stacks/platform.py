@@ -26,9 +26,10 @@ def build(config: StackConfig) -> Outputs:
     opts = pulumi.ResourceOptions(providers=[account])
     data = data_store(config, opts)
     registry = model_registry(config, data, opts)
-    notify = monitoring(config, data, registry, opts)
+    notify = monitoring(config, data, registry, opts) if is_watched(config) else None
     roles = github_delivery(config, registry, opts)
-    watch_spend(config, notify, opts)
+    if notify:
+        watch_spend(config, notify, opts)
     shared = Shared(
         config=config,
         data=data,
@@ -70,6 +71,12 @@ def account_provider(config: StackConfig) -> aws.Provider:
 def is_protected(config: StackConfig) -> bool:
     """Whether data survives the stack: only where it cannot be had again."""
     return config.environment is Environment.PROD
+
+
+def is_watched(config: StackConfig) -> bool:
+    """Whether alarms are made. One machine evaluates none, so there they come with the first pattern that reports."""
+    services = config.services.values()
+    return config.environment is not Environment.LOCAL or any(s.batch or s.stream or s.retraining for s in services)
 
 
 def data_store(config: StackConfig, opts: pulumi.ResourceOptions) -> DataStore:

@@ -14,12 +14,16 @@ from components.model import ModelArgs
 from components.model_registry import ModelRegistry
 from components.model_service import ModelService, ModelServiceArgs
 from components.pod import ResourcesArgs
+from components.retraining import Retraining, RetrainingArgs
+from components.service_alarms import BusinessMetricArgs, QualityArgs
+from components.service_monitoring import ServiceMonitoring, ServiceMonitoringArgs
 from components.service_namespace import ServiceNamespace, namespace_name
 from components.stream_scoring import StreamScoring, StreamScoringArgs
 from components.workload import WorkloadArgs
 from stacks.cloud import Cloud
 from stacks.config.model import StackConfig
-from stacks.config.services import Batch, KafkaStream, Resources, Rest, Service, Stream
+from stacks.config.services import Batch, BusinessMetric, KafkaStream, Quality, Resources, Rest, Service, Stream
+from stacks.config.services import Retraining as RetrainingConfig
 from stacks.ingress import ingress_args
 
 
@@ -31,7 +35,8 @@ class Shared:
     data: DataStore
     registry: ModelRegistry
     image: pulumi.Output[str]
-    notify: NotifyArgs
+    notify: NotifyArgs | None
+    """Who is told of alarms; None where nothing is watched."""
     features: FeatureStore | None
     account: aws.Provider
     cloud: Cloud | None
@@ -64,12 +69,19 @@ class Builder:
         name, service, shared = self._name, self._service, self._shared
         home = ServiceNamespace(f"{name}-home", {"environment": self._environment, "service": name}, shared.opts())
         self._namespace = home.namespace
+        after: list[pulumi.Resource] = []
+        if shared.notify:
+            # Before any pod: a log group that pods find is encrypted and expires, one that they make is neither.
+            after = [ServiceMonitoring(f"{name}-monitoring", self._monitoring(shared.notify), shared.opts())]
         if service.rest:
-            ModelService(f"{name}-rest", self._rest(service.rest), shared.opts())
-        if service.batch:
-            BatchScoring(f"{name}-batch", self._batch(service.batch), shared.opts())
-        if service.stream:
-            StreamScoring(f"{name}-stream", self._stream(service.stream), shared.opts())
+            ModelService(f"{name}-rest", self._rest(service.rest), shared.opts(*after))
+        if service.batch and shared.notify:
+            BatchScoring(f"{name}-batch", self._batch(service.batch, shared.notify), shared.opts(*after))
+        if service.stream and shared.notify:
+            StreamScoring(f"{name}-stream", self._stream(service.stream, shared.notify), shared.opts(*after))
+        if service.retraining and shared.notify:
+            Retraining(f"{name}-retraining", self._retraining(service.retraining, shared.notify), shared.opts(*after))
+        jobs = {"drift": service.drift.enabled, "retraining": service.retraining}
         return {
             "namespace": namespace_name(name),
             "deployment": f"{name}-rest",
@@ -78,6 +90,8 @@ class Builder:
             "version": service.model.version,
             "digest": service.model.digest,
             "patterns": list(service.patterns),
+            # What these jobs do inside their containers comes with the runtime that knows it; until then they wait.
+            "suspended": [job for job, wanted in jobs.items() if wanted and shared.notify],
         }
 
     def _workload(self, wanted: Resources, pool: str | None) -> WorkloadArgs:
@@ -129,7 +143,7 @@ class Builder:
             return {}
         return {group: store.online_tables.apply(lambda made, g=group: made[g]) for group in self._service.features}
 
-    def _batch(self, batch: Batch) -> BatchScoringArgs:
+    def _batch(self, batch: Batch, notify: NotifyArgs) -> BatchScoringArgs:
         return {
             **self._workload(batch.resources, batch.pool),
             "schedule": batch.schedule,
@@ -140,10 +154,10 @@ class Builder:
             "deadline_minutes": batch.deadline_minutes,
             "max_bad_rows_percent": batch.max_bad_rows_percent,
             "warehouse_bucket": self._shared.data.warehouse_bucket,
-            "notify": self._shared.notify,
+            "notify": notify,
         }
 
-    def _stream(self, stream: Stream) -> StreamScoringArgs:
+    def _stream(self, stream: Stream, notify: NotifyArgs) -> StreamScoringArgs:
         args: StreamScoringArgs = {
             **self._workload(stream.resources, stream.pool),
             "source": stream.source.value,
@@ -151,7 +165,7 @@ class Builder:
             "max_lag_seconds": stream.max_lag_seconds,
             "attempts": stream.attempts,
             "capture_bucket": self._shared.data.capture_bucket,
-            "notify": self._shared.notify,
+            "notify": notify,
         }
         if stream.kinesis and stream.kinesis.stream_arn:
             args["kinesis"] = {"stream_arn": stream.kinesis.stream_arn}
@@ -160,6 +174,77 @@ class Builder:
         if self._shared.cloud:
             args["scaler_role_name"] = self._shared.cloud.cluster.scaler_role_name
         return args
+
+    def _monitoring(self, notify: NotifyArgs) -> ServiceMonitoringArgs:
+        service, shared = self._service, self._shared
+        args: ServiceMonitoringArgs = {
+            **self._workload(Resources(), None),
+            "patterns": list(service.patterns),
+            "notify": notify,
+            "capture_bucket": shared.data.capture_bucket,
+            "outcomes_bucket": shared.data.outcomes_bucket,
+            "event_bus": shared.registry.event_bus,
+            "log_retention_days": shared.config.platform.data.retention.logs_days,
+            "business_metrics": {name: business_metric(metric) for name, metric in service.business_metrics.items()},
+        }
+        if service.rest:
+            slo = service.rest.slo
+            args["slo"] = {"availability_percent": slo.availability_percent, "p95_ms": slo.p95_ms}
+        if service.drift.enabled:
+            drift = service.drift
+            args["drift"] = {
+                "psi": drift.psi,
+                "window_hours": drift.window_hours,
+                "min_samples": drift.min_samples,
+                "schedule": drift.schedule,
+            }
+            args["quality"] = quality_args(service.quality)
+        return args
+
+    def _retraining(self, retraining: RetrainingConfig, notify: NotifyArgs) -> RetrainingArgs:
+        shared = self._shared
+        args: RetrainingArgs = {
+            **self._workload(retraining.resources, retraining.pool),
+            "model_name": self._service.model.name,
+            "on": [reason.value for reason in retraining.on],
+            "approval": (retraining.approval or shared.config.platform.approvals.models).value,
+            "capture_bucket": shared.data.capture_bucket,
+            "outcomes_bucket": shared.data.outcomes_bucket,
+            "event_bus": shared.registry.event_bus,
+            "notify": notify,
+            "cooldown_hours": retraining.cooldown_hours,
+            "min_gain_percent": retraining.min_gain_percent,
+            "deadline_minutes": retraining.deadline_minutes,
+        }
+        if retraining.image:
+            args["trainer_image"] = retraining.image
+        if retraining.schedule:
+            args["schedule"] = retraining.schedule
+        if shared.cloud:
+            args["scaler_role_name"] = shared.cloud.cluster.scaler_role_name
+        return args
+
+
+def quality_args(quality: Quality) -> QualityArgs:
+    """When predictions have become worse."""
+    args: QualityArgs = {
+        "max_loss_percent": quality.max_loss_percent,
+        "window_hours": quality.window_hours,
+        "min_labels": quality.min_labels,
+    }
+    if quality.metric:
+        args["metric"] = quality.metric.value
+    return args
+
+
+def business_metric(metric: BusinessMetric) -> BusinessMetricArgs:
+    """The bounds that are set."""
+    args: BusinessMetricArgs = {"window_hours": metric.window_hours}
+    if metric.min is not None:
+        args["min"] = metric.min
+    if metric.max is not None:
+        args["max"] = metric.max
+    return args
 
 
 def kafka_args(kafka: KafkaStream, cloud: Cloud | None) -> KafkaArgs:

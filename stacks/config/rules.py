@@ -17,7 +17,7 @@ from stacks.config.keys import Path, near_miss
 from stacks.config.mistakes import Mistake, address
 from stacks.config.model import StackConfig
 from stacks.config.platform import Pool
-from stacks.config.services import Rest, Service, Workload
+from stacks.config.services import PATTERNS, Rest, Service, Workload
 
 Rule = Callable[[StackConfig], Iterator[Mistake]]
 
@@ -241,11 +241,11 @@ def services(config: StackConfig) -> Iterator[tuple[Path, Service]]:
 
 
 def workloads(config: StackConfig) -> Iterator[tuple[Path, Workload]]:
-    """Every pattern of every service with its path."""
+    """Everything of every service that runs pods, with its path."""
     for at, service in services(config):
-        for pattern, workload in (("rest", service.rest), ("batch", service.batch), ("stream", service.stream)):
-            if workload:
-                yield (*at, pattern), workload
+        for part in (*PATTERNS, "retraining"):
+            if workload := getattr(service, part):
+                yield (*at, part), workload
 
 
 def rest_services(config: StackConfig) -> Iterator[tuple[Path, Rest]]:

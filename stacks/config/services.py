@@ -7,6 +7,8 @@ from pydantic import Field
 from stacks.config import vocabulary as v
 from stacks.config.kinds import Between, Number, Section, Whole
 
+PATTERNS = ("rest", "batch", "stream")
+
 
 class Model(Section):
     """The model version that the service runs. `slipway release` writes it."""
@@ -214,7 +216,7 @@ class Quality(Section):
     """Fewer are not compared; a service without labels is never judged."""
 
 
-class Retraining(Section):
+class Retraining(Workload):
     """When a new candidate is trained."""
 
     on: Annotated[tuple[v.Reason, ...], Field(min_length=1)] = (v.Reason.DRIFT, v.Reason.QUALITY)
@@ -227,8 +229,10 @@ class Retraining(Section):
     """Who lets the candidate in. Absent: as `approvals.models` of the platform."""
     min_gain_percent: Annotated[float, Between(0, 100)] = 0
     """What a challenger must win by. 0: better is enough, on the same held-out rows."""
-    image: v.ImageRepository | None = None
-    """Image that trains. Absent: the serving image, with the example's trainer."""
+    deadline_minutes: Annotated[int, Whole(5, 690, "minutes")] = 240
+    """A training that takes longer is stopped. 690: a request stays hidden in its queue for 12 hours at most."""
+    image: v.ImageReference | None = None
+    """Image that trains. Absent: the serving image."""
 
 
 class BusinessMetric(Section):
@@ -262,4 +266,4 @@ class Service(Section):
     @property
     def patterns(self) -> tuple[str, ...]:
         """The patterns that it has."""
-        return tuple(name for name in ("rest", "batch", "stream") if getattr(self, name))
+        return tuple(name for name in PATTERNS if getattr(self, name))

@@ -109,6 +109,13 @@ ImageRepository = Annotated[
     str,
     Text(r"[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+", "an image's repository such as registry.example.com/serving"),
 ]
+ImageReference = Annotated[
+    str,
+    Text(
+        r"[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})",
+        "an image with its tag or digest such as registry.example.com/trainer:1.4.0",
+    ),
+]
 ImageTag = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "an image's tag such as 1.4.0")]
 BucketName = Annotated[str, Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
 S3Uri = Annotated[

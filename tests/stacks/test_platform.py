@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stacks.config.environments import Environment
 from stacks.config.loader import CHECKOUT
 from stacks.config.model import StackConfig
 from stacks.config.source import read
+from stacks.ingress import oidc_client
 from stacks.platform import build
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -24,6 +26,17 @@ def config_of(environment: Environment) -> StackConfig:
     config, mistakes = check(environment, read(CHECKOUT, environment).tree)
     assert config, mistakes
     return config
+
+
+@pytest.fixture
+def made(provision: Provision) -> Callable[[Environment], Recorder]:
+    """An environment's resources; the programs are run once for all tests."""
+    return lambda environment: (
+        RUNS.get(environment) or RUNS.setdefault(environment, provision(lambda: build(config_of(environment))))
+    )
+
+
+RUNS: dict[Environment, Recorder] = {}
 
 
 def tree(recorder: Recorder) -> str:
@@ -48,9 +61,11 @@ def tree(recorder: Recorder) -> str:
 
 
 @pytest.mark.parametrize("environment", list(Environment))
-def test_resources_of_an_environment_are_the_reviewed_ones(environment: Environment, provision: Provision):
+def test_resources_of_an_environment_are_the_reviewed_ones(
+    environment: Environment, made: Callable[[Environment], Recorder]
+):
     """After a change that is meant: `SNAPSHOTS=write make test`, and read the difference."""
-    found = tree(provision(lambda: build(config_of(environment))))
+    found = tree(made(environment))
     file = SNAPSHOTS / f"{environment}.txt"
     if os.environ.get("SNAPSHOTS") == "write":
         file.parent.mkdir(exist_ok=True)
@@ -59,11 +74,12 @@ def test_resources_of_an_environment_are_the_reviewed_ones(environment: Environm
 
 
 @pytest.mark.parametrize("environment", list(Environment))
-def test_a_preview_shows_every_resource(environment: Environment, provision: Provision):
+def test_a_preview_shows_every_resource(
+    environment: Environment, provision: Provision, made: Callable[[Environment], Recorder]
+):
     """Nothing hides behind a value that a preview does not know yet."""
-    applied = provision(lambda: build(config_of(environment)))
     previewed = provision(lambda: build(config_of(environment)), preview=True)
-    assert previewed.types() == applied.types()
+    assert previewed.types() == made(environment).types()
 
 
 RELEASED = {"name": "flight-delay", "version": "7", "digest": "sha256:" + "a" * 64}
@@ -75,26 +91,26 @@ def test_a_released_version_reaches_the_pods_and_the_outputs(provision: Provisio
     released = service.model_copy(update={"model": service.model.model_copy(update=RELEASED)})
     config = config.model_copy(update={"services": {"flight-delay": released}})
     outputs: dict[str, Any] = {}
-    made = provision(lambda: outputs.update(build(config)))
+    released_prod = provision(lambda: outputs.update(build(config)))
     assert {key: outputs["services"]["flight-delay"][key] for key in ("model", "version", "digest")} == {
         "model": "flight-delay",
         "version": "7",
         "digest": RELEASED["digest"],
     }
-    pods = made.resources["flight-delay-rest-deployment"].inputs["spec"]["template"]
+    pods = released_prod.resources["flight-delay-rest-deployment"].inputs["spec"]["template"]
     assert pods["metadata"]["labels"]["slipway.dev/model-version"] == "7"
     assert settled(outputs["image_repository"]) in pods["spec"]["containers"][0]["image"]
 
 
-def test_before_the_first_release_there_is_no_deployment_and_no_failure(provision: Provision):
-    made = provision(lambda: build(config_of(Environment.PROD)))
-    assert made.of_type("kubernetes:apps/v1:Deployment") == []
-    assert len(made.of_type("kubernetes:core/v1:ServiceAccount")) >= 1
+def test_before_the_first_release_there_is_no_deployment_and_no_failure(made: Callable[[Environment], Recorder]):
+    prod = made(Environment.PROD)
+    assert prod.of_type("kubernetes:apps/v1:Deployment") == []
+    assert len(prod.of_type("kubernetes:core/v1:ServiceAccount")) >= 1
 
 
-def test_only_prod_keeps_its_data_from_the_engine(provision: Provision):
-    buckets = {e: provision(lambda e=e: build(config_of(e))).of_type("aws:s3/bucket:Bucket") for e in Environment}
-    assert {e: {bucket.protect for bucket in made} for e, made in buckets.items()} == {
+def test_only_prod_keeps_its_data_from_the_engine(made: Callable[[Environment], Recorder]):
+    buckets = {environment: made(environment).of_type("aws:s3/bucket:Bucket") for environment in Environment}
+    assert {environment: {bucket.protect for bucket in found} for environment, found in buckets.items()} == {
         Environment.LOCAL: {False},
         Environment.DEV: {False},
         Environment.STAGING: {False},
@@ -104,9 +120,25 @@ def test_only_prod_keeps_its_data_from_the_engine(provision: Provision):
     assert not any(bucket.inputs.get("forceDestroy") for bucket in buckets[Environment.PROD])
 
 
-def test_the_provider_refuses_credentials_of_another_account(provision: Provision):
-    made = provision(lambda: build(config_of(Environment.PROD))).resources["aws"].inputs
+def test_the_provider_refuses_credentials_of_another_account(made: Callable[[Environment], Recorder]):
+    provider = made(Environment.PROD).resources["aws"].inputs
     # Providers take nested values as JSON.
-    assert json.loads(made["allowedAccountIds"]) == ["123456789012"]
-    assert json.loads(made["defaultTags"])["tags"]["slipway:environment"] == "prod"
-    assert made["region"] == "eu-west-1"
+    assert json.loads(provider["allowedAccountIds"]) == ["123456789012"]
+    assert json.loads(provider["defaultTags"])["tags"]["slipway:environment"] == "prod"
+    assert provider["region"] == "eu-west-1"
+
+
+def test_what_does_not_run_yet_is_told(provision: Provision):
+    outputs: dict[Environment, Any] = {}
+    for environment in (Environment.LOCAL, Environment.DEV):
+        provision(lambda e=environment: outputs.update({e: build(config_of(e))}))
+    suspended = {e: found["services"]["flight-delay"]["suspended"] for e, found in outputs.items()}
+    assert suspended == {Environment.LOCAL: [], Environment.DEV: ["drift", "retraining"]}
+
+
+def test_a_client_secret_is_read_without_being_repeated():
+    assert oidc_client('{"clientID": "a", "clientSecret": "hunter2"}') == {"clientID": "a", "clientSecret": "hunter2"}
+    for wrong in ("hunter2", '{"clientID": "hunter2"}', "[]"):
+        with pytest.raises(ValueError, match="expected JSON with clientID and clientSecret") as caught:
+            oidc_client(wrong)
+        assert "hunter2" not in str(caught.value)
