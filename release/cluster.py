@@ -16,7 +16,7 @@ from release.errors import SlipwayError
 from release.kubernetes_api import KubernetesApi, contexts, from_kubeconfig
 
 LOCAL_PORTS = "slipway.dev/local-ports"
-"""Annotation of a Service or pod of the local node: its loopback ports by name, as JSON."""
+"""Annotation of a Service of the local node: its loopback ports by name, as JSON."""
 MODEL_VERSION = "slipway.dev/model-version"
 """Label of a pod: the version that it was started to serve."""
 MODEL_DIGEST = "slipway.dev/model-digest"
@@ -54,8 +54,6 @@ class Pod:
     """Why a container does not run, as `CrashLoopBackOff: …`; empty when all do."""
     last_exit: Exit | None
     """The latest end of one of its containers that was not a success."""
-    rest_port: int | None = None
-    """Its loopback port, on the local node."""
 
     def age_seconds(self) -> float:
         """Seconds since it was made."""
@@ -130,11 +128,7 @@ class Cluster:
         return _ask(self._api, proxy + path, question, timeout)
 
     def ask_pod(self, pod: Pod, path: str, timeout: float = 5) -> tuple[int, Any]:
-        """Ask one pod: on its loopback port, or through the API server's proxy."""
-        if self._local:
-            if pod.rest_port is None:
-                raise SlipwayError("no-address", f"pod {pod.name} has no port yet")
-            return _ask(KubernetesApi(f"http://127.0.0.1:{pod.rest_port}"), path, None, timeout)
+        """Ask one pod, through the API server's proxy."""
         proxy = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}:{REST_PORT}/proxy"
         return _ask(self._api, proxy + path, None, timeout)
 
@@ -163,7 +157,7 @@ class Cluster:
 
     def _local_ports(self, service: DeployedService) -> dict[str, int]:
         found = self._api.get(f"/api/v1/namespaces/{service.namespace}/services/{service.service}")
-        return _ports(found)
+        return json.loads(part(found, "metadata", "annotations").get(LOCAL_PORTS) or "{}")
 
 
 def open_cluster(environment: Environment) -> Cluster:
@@ -193,10 +187,6 @@ def seconds_since(moment: str) -> float:
     if not moment:
         return 0.0
     return max(0.0, time.time() - datetime.fromisoformat(moment).astimezone(UTC).timestamp())
-
-
-def _ports(item: Any) -> dict[str, int]:
-    return json.loads(part(item, "metadata", "annotations").get(LOCAL_PORTS) or "{}")
 
 
 def _ask(api: KubernetesApi, path: str, question: Any, timeout: float) -> tuple[int, Any]:
@@ -230,7 +220,6 @@ def _pod(item: dict[str, Any]) -> Pod:
         leaving="deletionTimestamp" in metadata,
         waiting=next((said for entry in [*initial, *main] if (said := _waiting(entry))), ""),
         last_exit=max(exits, key=lambda end: end.at, default=None),
-        rest_port=_ports(item).get("rest"),
     )
 
 

@@ -145,11 +145,13 @@ def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str
         for name, record in unproven.items()
         if record.current and name in services
     }
-    stop = None
-    if awaited:
-        stop = _telling(Watch(work.open_cluster(work.environment), awaited), work)
+    watch = Watch(work.open_cluster(work.environment), awaited) if awaited else None
+    stop = _telling(watch, work) if watch else None
     outcome = run(work.engine, "up", work.lock, arguments=arguments, on_change=progress(work.say), stop=stop)
     keep_outputs(work.environment, outcome.story.outputs)
+    if watch and outcome.exit_code and not outcome.stopped:
+        # The provider may have seen the pod's end first: the pod's own words say more than the provider's.
+        outcome.stopped = watch.reason(now=True)
     outcome.raise_if_failed()
     return outcome
 

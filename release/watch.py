@@ -38,9 +38,9 @@ class Watch:
     """First exits that do not end the wait, for whoever shows progress; emptied by the reader."""
     _next: float = 0.0
 
-    def reason(self) -> str | None:
-        """Why waiting is pointless; None while it is not."""
-        if time.monotonic() < self._next:
+    def reason(self, *, now: bool = False) -> str | None:
+        """Why waiting is pointless; None while it is not. `now` asks even if it was just asked."""
+        if time.monotonic() < self._next and not now:
             return None
         self._next = time.monotonic() + _ASK_EVERY_SECONDS
         for service, release in self.awaited.values():
