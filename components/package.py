@@ -17,7 +17,10 @@ from components.delivery import Delivery
 from components.feature_store import FeatureStore
 from components.model_registry import ModelRegistry
 from components.model_service import ModelService
+from components.monitoring import Monitoring
 from components.network import Network
+from components.retraining import Retraining
+from components.service_monitoring import ServiceMonitoring
 from components.service_namespace import ServiceNamespace
 from components.stream_scoring import StreamScoring
 
@@ -35,6 +38,9 @@ COMPONENTS: tuple[type[pulumi.ComponentResource], ...] = (
     ModelService,
     BatchScoring,
     StreamScoring,
+    Monitoring,
+    ServiceMonitoring,
+    Retraining,
     Delivery,
     Budget,
 )
