@@ -15,6 +15,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
     "An environment": (
         Command("up", "release.cli.up", "provision an environment, and prove what it serves"),
         Command("preview", "release.cli.preview", "what `up` would change, replace and lose"),
+        Command("rehearse", "release.cli.rehearse", "all of it on this machine, brought up, changed and destroyed"),
         Command("status", "release.cli.status", "what runs now, asked live"),
         Command("down", "release.cli.down", "destroy an environment and everything in it"),
     ),

@@ -1,0 +1,191 @@
+"""A rehearsal: an environment's whole program, through the real engine, on a throw-away emulation.
+
+The config is copied into a throw-away project with a state and a local daemon of its own, so that a rehearsal needs no
+credentials, touches no account and can run beside anything else. What it proves: the program previews and comes up, a
+second run changes nothing, a change changes without replacing, a refresh finds no drift, and a destroy leaves nothing.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from release.documents import part
+from release.engine import Engine, Operation, Outcome, run
+from release.environment import Environment
+from release.errors import SlipwayError
+from release.events import Change, Story
+from release.lock import EnvironmentLock, changing
+from release.stage import forget_the_dead, staged, stand_ready
+
+Say = Callable[[str], None]
+
+_DIFFERENCES_SHOWN = 5
+
+
+@dataclass
+class Step:
+    """One run of the engine."""
+
+    name: str
+    seconds: float
+    changes: list[Change]
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as `--json` has it."""
+        counts: dict[str, int] = {}
+        for change in self.changes:
+            counts[change.operation] = counts.get(change.operation, 0) + 1
+        return {"step": self.name, "seconds": round(self.seconds, 1), "changes": counts}
+
+
+@dataclass
+class Report:
+    """What a rehearsal came to."""
+
+    environment: str
+    steps: list[Step] = field(default_factory=list[Step])
+    components: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]])
+    """Component → resources, and seconds from the start of `up` until all of them were there."""
+    protected: int = 0
+    """Resources that refuse to be destroyed."""
+
+    @property
+    def resources(self) -> int:
+        """How many resources the environment has, components included."""
+        return len(self.steps[0].changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `--json` has it."""
+        return {
+            "environment": self.environment,
+            "resources": self.resources,
+            "protected": self.protected,
+            "seconds": round(sum(step.seconds for step in self.steps), 1),
+            "steps": [step.as_json() for step in self.steps],
+            "components": [
+                {"component": name, "resources": count, "seconds": round(seconds, 1)}
+                for name, (count, seconds) in self.components.items()
+            ],
+        }
+
+
+def rehearse(
+    environment: Environment, command: str, *, preview_only: bool, say: Say, waiting: Say, done: Callable[[Step], None]
+) -> Report:
+    """Rehearse an environment; `done` hears of each step.
+
+    Raises:
+        SlipwayError: the config is wrong, a run of the engine failed, or the environment did not behave.
+    """
+    from release.config import check_config
+
+    check_config(environment)
+    forget_the_dead(environment.root, say)
+    report = Report(environment.name)
+    with staged(environment, say) as stage, changing(stage, command) as lock:
+        waiting("starting a throw-away platform")
+        engine = stand_ready(stage, environment.root, say)
+        engine.call("stack", "init", stage.name, "--no-select")
+        _Performance(engine, lock, report, waiting, done).play(preview_only=preview_only)
+    return report
+
+
+@dataclass
+class _Performance:
+    """The runs of a rehearsal, in their order."""
+
+    engine: Engine
+    lock: EnvironmentLock
+    report: Report
+    waiting: Say
+    done: Callable[[Step], None]
+
+    def play(self, *, preview_only: bool) -> None:
+        self.step("preview", "preview")
+        if preview_only:
+            return
+        self.step("up", "up", on_change=self._clock())
+        again = self.step("again", "up")
+        refuse("a second `up` would change what the first has made", again.changes)
+        vary(self.engine.environment)
+        changed = self.step("change", "up")
+        refuse("a change of settings replaces", [c for c in changed.changes if c.operation not in {"change"}])
+        if not changed.changes:
+            raise SlipwayError("rehearsal-failed", "a change of settings changed nothing")
+        self.step("refresh", "refresh")
+        self._destroy()
+
+    def step(self, name: str, operation: Operation, on_change: Callable[[Change, Story], None] | None = None) -> Step:
+        """One run of the engine, noted and told."""
+        self.waiting(f"{name}: {self.engine.environment.name}")
+        outcome = run(self.engine, operation, self.lock, on_change=on_change)
+        outcome.raise_if_failed()
+        if operation == "refresh":
+            _refuse_drift(outcome)
+        step = Step(name, outcome.seconds, outcome.changes)
+        self.report.steps.append(step)
+        self.done(step)
+        return step
+
+    def _clock(self) -> Callable[[Change, Story], None]:
+        began = time.monotonic()
+
+        def note(change: Change, _story: Story) -> None:
+            count, _ = self.report.components.get(change.component, (0, 0.0))
+            self.report.components[change.component] = (count + 1, time.monotonic() - began)
+
+        return note
+
+    def _destroy(self) -> None:
+        state = self.engine.call("stack", "export", "--stack", self.engine.environment.name)
+        resources: list[dict[str, Any]] = part(json.loads(state), "deployment").get("resources") or []
+        self.report.protected = sum(bool(resource.get("protect")) for resource in resources)
+        if self.report.protected:
+            # What is protected refuses to go; here, and only here, it may.
+            self.engine.call("state", "unprotect", "--all", "--yes", "--stack", self.engine.environment.name)
+        self.step("destroy", "destroy")
+
+
+def refuse(what: str, changes: Sequence[Change]) -> None:
+    """Raise that an environment is unsteady, with the first differences; nothing without changes."""
+    if not changes:
+        return
+    shown = [
+        f"  {change.operation} {change.component} / {change.name}: "
+        + "; ".join(str(difference) for difference in change.differences[:_DIFFERENCES_SHOWN])
+        for change in changes[:_DIFFERENCES_SHOWN]
+    ]
+    more = f"\n  … and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
+    raise SlipwayError("rehearsal-failed", f"{what} ({len(changes)} resources):\n" + "\n".join(shown) + more)
+
+
+def _refuse_drift(outcome: Outcome) -> None:
+    drifted = {kind: count for kind, count in outcome.story.counts.items() if kind not in {"same", "refresh"}}
+    if drifted:
+        found = ", ".join(f"{count} {kind}" for kind, count in drifted.items())
+        raise SlipwayError(
+            "rehearsal-failed", f"refresh finds another state than `up` has left: {found}", log=outcome.log
+        )
+
+
+def vary(environment: Environment) -> None:
+    """Change settings of the rehearsed config that every environment has and that can be changed in place."""
+    from ruamel.yaml import YAML
+
+    from stacks.config.loader import environment_named, from_file
+
+    platform = from_file(environment_named(environment.name), environment.root).platform
+    yaml = YAML()
+    document: Any = yaml.load(environment.config_file)
+    tree: Any = document["config"]["slipway:platform"]
+    data: Any = tree.setdefault("data", {})
+    days = platform.data.retention.capture_days
+    data.setdefault("retention", {})["capture_days"] = days - 1 if days > 30 else days + 1
+    limit = platform.data.scan_limit_gib
+    data["scan_limit_gib"] = limit - 1 if limit > 1 else limit + 1
+    for name, pool in platform.pools.items():
+        tree["pools"][name]["max_cpu"] = pool.max_cpu - 1 if pool.max_cpu > 2 else pool.max_cpu + 1
+    with environment.config_file.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
