@@ -6,7 +6,8 @@ from components import iam
 from components.iam import Statement
 from components.place import Place
 
-_USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+_USE = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+"""Cryptography, which has an encryption context; `kms:DescribeKey` has none and a condition on it would never hold."""
 
 
 def environment_key(place: Place) -> pulumi.Output[str]:
