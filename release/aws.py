@@ -26,6 +26,25 @@ def sts(environment: Environment) -> "STSClient":
     return _session(environment).client("sts", **_endpoint(environment))
 
 
+def check_account(environment: Environment) -> None:
+    """Refuse to change an environment with the credentials of another account than the one it lives in."""
+    home = read_deployed(environment).account
+    if environment.is_local or home is None:
+        return
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        account = sts(environment).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise explained(error, environment, "asking AWS who is calling") from error
+    if account != home:
+        raise SlipwayError(
+            "wrong-account",
+            f"the credentials are of account {account}, {environment.name} lives in {home}",
+            "choose the right ones (AWS_PROFILE)",
+        )
+
+
 def explained(error: Exception, environment: Environment, doing: str) -> SlipwayError:
     """What AWS (or the way to it) answered, as one line."""
     from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, TokenRetrievalError

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from release.cli.options import Session
+from release.releases import read_releases
 from release.verify import Answer
 
 
@@ -28,7 +29,7 @@ def say_answers(session: Session, answers: Sequence[Answer], seconds: float) -> 
         say(f"  answers  {short_answer(answer.answer)}")
         say(f"  logs     slipway logs {answer.service} -f{flag}")
         say(f"  status   slipway status{flag}")
-        say(f"  undo     slipway rollback {answer.service}{flag}, or all of it: {_down(session)}")
+        say(f"  undo     {_undo(session, answer.service)}")
     for answer in answers[1:4]:
         say(
             f"{answer.service} serves {answer.release}; ask it: slipway curl {answer.service}{flag}", style="bold green"
@@ -47,6 +48,11 @@ def short_answer(answer: Any) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def _down(session: Session) -> str:
+def _undo(session: Session, service: str) -> str:
+    """What takes the change back: the version before, where there is one; else everything."""
     environment = session.environment
-    return "slipway down" if environment.is_local else f"slipway down{environment.flag()} --confirm {environment.name}"
+    flag = environment.flag()
+    confirm = "" if environment.is_local else f" --confirm {environment.name}"
+    record = read_releases(environment).get(service)
+    back = f"slipway rollback {service}{flag}{confirm}, or all of it: " if record and record.previous else ""
+    return f"{back}slipway down{flag}{confirm}"

@@ -65,15 +65,18 @@ def _heading(environment: Environment) -> str:
 def confirm_change(session: Session, confirm: str | None, what: str) -> None:
     """Outside `local`, have the environment's name typed out before `what` is done to it."""
     name = session.environment.name
-    if session.environment.is_local or confirm == name:
+    if session.environment.is_local:
         return
     if confirm is None and sys.stdin.isatty() and session.screen.is_terminal:
         session.screen.line(f"{what} changes {name}. Type its name to go on:")
         confirm = input("> ").strip()
-        if confirm == name:
-            return
-    problem = f"{confirm!r} is not its name" if confirm else "its name was not confirmed"
-    raise SlipwayError("not-confirmed", f"{what} would change {name}: {problem}", f"add --confirm {name}", exit_code=2)
+    if confirm != name:
+        problem = f"{confirm!r} is not its name" if confirm else "its name was not confirmed"
+        message = f"{what} would change {name}: {problem}"
+        raise SlipwayError("not-confirmed", message, f"add --confirm {name}", exit_code=2)
+    from release.aws import check_account
+
+    check_account(session.environment)
 
 
 def service_named(session: Session, name: str) -> str:
