@@ -37,7 +37,7 @@ def explained(error: ClientError | BotoCoreError, token: str, name: str) -> Prov
         said = _one_line(str(error))
         if "Could not connect" in said or "Connection" in type(error).__name__:
             said = f"the local AWS emulation does not answer ({said}): run `slipway up`"
-    return ProviderError(f"{token} {name}: {said}")
+    return ProviderError(f"{f'{token} {name}'.strip()}: {said}")
 
 
 def _parts(error: ClientError) -> tuple[str, str]:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from local.aws import functions, registry
+from local.aws import registry
+from local.aws.errors import BotoCoreError, ClientError, explained
 from local.aws.resource import AwsResource
 from local.aws.session import Session, Settings
 from local.provider.errors import Failure, InvalidError
@@ -43,7 +44,11 @@ class AwsProvider(Provider):
 
     def invoke(self, token: str, args: Mapping[str, Any]) -> Props:
         """Calls a function such as `aws:index/getCallerIdentity:getCallerIdentity`."""
-        return functions.invoke(self._session, token, args)
+        function = registry.function(token)
+        try:
+            return function(self._session, args)
+        except (ClientError, BotoCoreError) as error:
+            raise explained(error, token, "") from error
 
 
 def _settings(config: Props) -> Settings:

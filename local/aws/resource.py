@@ -116,8 +116,10 @@ class AwsResource(ResourceType):
         # An output that the API does not give stays what it was; an input that it does not give is gone.
         lasting = {key: value for key, value in facts.items() if key not in self._definition.schema.inputs}
         lasting |= {key: facts[key] for key in templates.fields(self._definition.id) if key in facts}
-        outputs = reality.restored(lasting | actual, state, kept)
-        return self._outputs(scope, outputs, kept)
+        outputs = self._outputs(scope, reality.restored(lasting | actual, state, kept), kept)
+        # What means the same stays as it was written: a refresh shows what has changed, not how the API writes it.
+        unchanged = [key for key in outputs if key in state and not self._differ(key, state[key], outputs[key])]
+        return outputs | {key: state[key] for key in unchanged}
 
     def update(self, call: Call, resource_id: str, state: Props, old_inputs: Props, new_inputs: Props) -> Props:
         """Changes what has changed."""
@@ -148,11 +150,9 @@ class AwsResource(ResourceType):
         inputs: Props = {}
         for key, wanted in _plain(old_inputs).items():
             if key not in outputs:
-                if key not in self._types or key == "tags":
-                    inputs[key] = {}
                 continue
             actual = reality.projected(outputs[key], wanted, self._types[key])
-            inputs[key] = wanted if not differences({key: actual}, {key: wanted}, self._same) else actual
+            inputs[key] = actual if self._differ(key, actual, wanted) else wanted
         return inputs
 
     # ---- how the operations share it
@@ -164,6 +164,9 @@ class AwsResource(ResourceType):
     def _scope(self, call: Call, facts: Props) -> Scope:
         return Scope(self._session, call, facts.get("region") or self._session.settings.region)
 
+    def _differ(self, name: str, old: Any, new: Any) -> bool:
+        return bool(differences({name: old}, {name: new}, self._same))
+
     def _same(self, path: Path, old: Any, new: Any) -> bool:
         if any_matches(path, self._definition.unordered) and same_set(old, new):
             return True
@@ -173,13 +176,10 @@ class AwsResource(ResourceType):
         actual = self._definition.read(scope, scope.facts(facts))
         if actual is None:
             return None
-        if self._definition.adapt is not None:
-            actual = self._definition.adapt(actual)
-        if not actual.get("tags"):
-            actual.pop("tags", None)
         # What it was found by is what it is.
         by = [name for name in templates.fields(self._definition.id) if name in self._types and name in facts]
-        return {name: facts[name] for name in by} | actual
+        actual = {name: facts[name] for name in by} | actual
+        return actual if self._definition.adapt is None else self._definition.adapt(actual)
 
     def _settled(self, scope: Scope, inputs: Props, facts: Props) -> Props:
         """What there is after a change, and the paths that the emulation did not take."""

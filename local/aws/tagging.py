@@ -68,5 +68,11 @@ class Tags:
         return given
 
 
+def pairs(facts: Props) -> list[dict[str, str]]:
+    """The tags of a resource as most APIs take them."""
+    tags: dict[str, str] = facts.get("tags") or {}
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 def _model(client: Any, operation: str) -> Any:
     return client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])

@@ -1,17 +1,21 @@
 """Calls that moto lacks and the components' resources need, each in a few lines on moto's own objects."""
 
+import json
 from typing import Any, cast
 
 from moto.athena.models import AthenaBackend
 from moto.athena.responses import AthenaResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.events.responses import EventsHandler
 from moto.iam.responses import IamResponse
 
 
 def install() -> None:
     """Adds them."""
-    athena, iam = cast("Any", AthenaResponse), cast("Any", IamResponse)
+    athena, iam, events = cast("Any", AthenaResponse), cast("Any", IamResponse), cast("Any", EventsHandler)
     athena.update_work_group = _update_work_group
+    events.update_event_bus = _update_event_bus
+    athena.list_tags_for_resource = _list_tags
     iam.add_client_id_to_open_id_connect_provider = _add_client_id
     iam.remove_client_id_from_open_id_connect_provider = _remove_client_id
 
@@ -30,6 +34,20 @@ def _update_work_group(response: Any) -> ActionResult:
     if result is not None:
         group.configuration["ResultConfiguration"] = group.configuration.get("ResultConfiguration", {}) | result
     return EmptyResult()
+
+
+def _list_tags(response: Any) -> ActionResult:
+    """moto takes a resource without tags for one that is not there."""
+    found = response.athena_backend.list_tags_for_resource(response._get_param("ResourceARN"))  # noqa: SLF001
+    return ActionResult(found or {"Tags": []})
+
+
+def _update_event_bus(response: Any) -> tuple[str, dict[str, Any]]:
+    bus = response.events_backend.describe_event_bus(response._get_param("Name"))  # noqa: SLF001
+    bus.description = response._get_param("Description")  # noqa: SLF001
+    bus.kms_key_identifier = response._get_param("KmsKeyIdentifier")  # noqa: SLF001
+    bus.dead_letter_config = response._get_param("DeadLetterConfig")  # noqa: SLF001
+    return json.dumps({"Arn": bus.arn, "Name": bus.name}), response.response_headers
 
 
 def _add_client_id(response: Any) -> ActionResult:

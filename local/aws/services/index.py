@@ -1,25 +1,12 @@
-"""Functions (`aws.get_caller_identity()`, …) that programs call."""
+"""What pulumi-aws has at its top: functions such as `aws.get_caller_identity()`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.aws.session import ACCOUNT, PARTITION, Session
-from local.provider.errors import UnknownTypeError
 from local.provider.values import Props
 
 Args = Mapping[str, Any]
-
-
-def invoke(session: Session, token: str, args: Args) -> Props:
-    """Calls the function of a token; raises UnknownTypeError."""
-    name = token.rsplit(":", 1)[-1]
-    function = FUNCTIONS.get(name)
-    if function is None:
-        known = ", ".join(sorted(FUNCTIONS))
-        raise UnknownTypeError(
-            f"the function {token} is not known to local (known: {known}); add it in local/aws/functions.py"
-        )
-    return function(session, args)
 
 
 def caller_identity(_session: Session, _args: Args) -> Props:
@@ -64,9 +51,11 @@ def availability_zones(session: Session, args: Args) -> Props:
     }
 
 
+TYPES = ()
+
 FUNCTIONS: Mapping[str, Callable[[Session, Args], Props]] = {
-    "getCallerIdentity": caller_identity,
-    "getRegion": region,
-    "getPartition": partition,
-    "getAvailabilityZones": availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
+    "aws:index/getRegion:getRegion": region,
+    "aws:index/getPartition:getPartition": partition,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
 }
