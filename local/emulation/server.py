@@ -10,7 +10,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from local.emulation import missing_calls, registry_api
+from local.emulation import bucket_policies, missing_calls, registry_api
 from local.emulation.durable import Journal, WriteThrough
 from local.emulation.faults import Faults
 from local.emulation.objects import ObjectStore
@@ -60,6 +60,7 @@ def serve(durable: Path, region: str, port: int = 0) -> Emulation:
     registry = RegistryStore(durable / "sagemaker", journal)
     registry_api.install(registry)
     missing_calls.install()
+    bucket_policies.install()
     registry.restore()
     dispatcher: Any = DomainDispatcherApplication(create_backend_app)
     app = Faults(WriteThrough(dispatcher, journal))
