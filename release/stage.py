@@ -15,7 +15,7 @@ from release.engine import Engine
 from release.environment import PROJECT, Environment
 from release.errors import SlipwayError
 from release.lock import ProcessId
-from release.platform import own_variables
+from release.platform import engine_variables
 from release.rooms import Room, ask_room
 
 Say = Callable[[str], None]
@@ -87,7 +87,7 @@ def stand_ready(stage: Stage, checkout: Path, say: Say) -> Engine:
         daemon.end()
         raise
     local = daemon.answer()
-    variables = dict(os.environ) | own_variables(stage, found["bin"], local) | {"SLIPWAY_ROOT": str(stage.root)}
+    variables = engine_variables(stage, found["bin"], local) | {"SLIPWAY_ROOT": str(stage.root)}
     return Engine(stage, found["pulumi"], found["version"], variables)
 
 
