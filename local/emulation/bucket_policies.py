@@ -1,11 +1,11 @@
 """Bucket policies without the statements that have conditions.
 
-moto judges a statement as if its conditions always held: "refuse what is not TLS" would refuse everything, and on loopback
+moto judges a statement as if its conditions always held: "refuse what is not TLS" would refuse everything. On loopback
 there is neither TLS nor a second account for such a condition to tell apart. Statements without conditions count.
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from moto.s3.models import FakeBucket
 
@@ -18,10 +18,10 @@ def install() -> None:
 def _get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:
     from moto.iam.access_control import IAMPolicy, PermissionResult
 
-    document = json.loads(bucket.policy) if bucket.policy else {}
-    statements = document.get("Statement", [])
-    listed = statements if isinstance(statements, list) else [statements]
-    unconditional = [statement for statement in listed if not statement.get("Condition")]
+    document: dict[str, Any] = json.loads(bucket.policy) if bucket.policy else {}
+    found: Any = document.get("Statement", [])
+    statements = cast("list[dict[str, Any]]", found if isinstance(found, list) else [found])
+    unconditional = [statement for statement in statements if not statement.get("Condition")]
     if not unconditional:
         return PermissionResult.NEUTRAL
-    return IAMPolicy(document | {"Statement": unconditional}).is_action_permitted(action, resource)
+    return IAMPolicy(json.dumps(document | {"Statement": unconditional})).is_action_permitted(action, resource)

@@ -12,7 +12,7 @@ from local.emulation.server import serve
 
 
 def statement(**condition: Any) -> dict[str, Any]:
-    return {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"} | condition
+    return {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"} | condition
 
 
 def test_only_unconditional_statements_count(tmp_path: Path):
@@ -25,14 +25,14 @@ def test_only_unconditional_statements_count(tmp_path: Path):
             aws_access_key_id="x",
             aws_secret_access_key="x",
         )
-        s3.create_bucket(Bucket="b", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         only_tls = statement(Condition={"Bool": {"aws:SecureTransport": "false"}})
-        s3.put_bucket_policy(Bucket="b", Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_tls]}))
-        s3.put_object(Bucket="b", Key="k", Body=b"content")
-        assert s3.get_object(Bucket="b", Key="k")["Body"].read() == b"content"
+        s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_tls]}))
+        s3.put_object(Bucket="bucket", Key="k", Body=b"content")
+        assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"content"
         both = {"Version": "2012-10-17", "Statement": [only_tls, statement()]}
-        s3.put_bucket_policy(Bucket="b", Policy=json.dumps(both))
+        s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(both))
         with pytest.raises(ClientError, match="403"):
-            s3.get_object(Bucket="b", Key="k")
+            s3.get_object(Bucket="bucket", Key="k")
     finally:
         emulation.shutdown()
