@@ -156,6 +156,15 @@ def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str
     return outcome
 
 
+_WORDS = {
+    "create": "creating",
+    "change": "changing",
+    "delete": "deleting",
+    "replace": "replacing",
+    "import": "importing",
+}
+
+
 def progress(say: Callable[[str], None]) -> Callable[[Change, Story], None]:
     """Says one line for each component when the first of its resources is done, and for each later change of a kind."""
     told: set[tuple[str, str]] = set()
@@ -164,7 +173,7 @@ def progress(say: Callable[[str], None]) -> Callable[[Change, Story], None]:
         key = (change.component, change.operation)
         if key not in told:
             told.add(key)
-            say(f"  {change.component}: {change.operation}")
+            say(f"  {_WORDS[change.operation]} {change.component}")
 
     return tell
 

@@ -15,10 +15,10 @@ def install() -> None:
     FakeBucket.get_permission = _get_permission
 
 
-def _get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:
+def _get_permission(self: FakeBucket, action: str, resource: str) -> Any:
     from moto.iam.access_control import IAMPolicy, PermissionResult
 
-    document: dict[str, Any] = json.loads(bucket.policy) if bucket.policy else {}
+    document: dict[str, Any] = json.loads(self.policy) if self.policy else {}
     found: Any = document.get("Statement", [])
     statements = cast("list[dict[str, Any]]", found if isinstance(found, list) else [found])
     unconditional = [statement for statement in statements if not statement.get("Condition")]

@@ -59,8 +59,7 @@ def up(env: EnvironmentOption = "local", json: JsonOption = False, confirm: Conf
             }
         )
         return
-    for outcome in result.outcomes:
-        show_changes(session.screen, outcome.changes, done=True)
+    show_changes(session.screen, result.outcomes[0].changes, done=True)
     if not result.changed:
         session.screen.line("nothing changed")
     say_answers(session, result.answers, seconds)
