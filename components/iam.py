@@ -131,20 +131,6 @@ def encrypt(key_arn: pulumi.Input[str]) -> Statement:
     return allow(["kms:Decrypt", "kms:GenerateDataKey"], [key_arn])
 
 
-def read_secret(secret_arn: pulumi.Input[str]) -> Statement:
-    """Reads one secret of Secrets Manager."""
-    return allow(["secretsmanager:GetSecretValue"], [secret_arn])
-
-
 def put_events(bus_arn: pulumi.Input[str]) -> Statement:
     """Sends events to one bus."""
     return allow(["events:PutEvents"], [bus_arn])
-
-
-def put_metrics(namespace: str) -> Statement:
-    """Publishes metrics in one CloudWatch namespace.
-
-    `cloudwatch:PutMetricData` supports no resource ARNs (service authorization reference of CloudWatch): the
-    condition on the namespace is the only way to narrow it.
-    """
-    return allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": namespace}})

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import autoscaling, iam, network_policy
+from components.api_keys import API_KEYS_FILE, api_keys_secret
 from components.autoscaling import ReplicasArgs
 from components.drain import drain
 from components.load_balancer import (
@@ -48,7 +49,8 @@ class ModelServiceArgs(WorkloadArgs):
     feature_tables: NotRequired[dict[str, pulumi.Input[str]]]
     """Feature group -> DynamoDB table, for requests that name a key instead of features. Default none."""
     api_keys_secret_arn: NotRequired[pulumi.Input[str]]
-    """Secrets Manager secret with the API keys; with it, the runtime refuses requests without one."""
+    """Secrets Manager secret with the API keys, as a JSON object of name and key or one key a line, each at least 16
+    characters; with it, the runtime refuses requests without one."""
     capture_bucket: NotRequired[pulumi.Input[str]]
     """Bucket that predictions are captured to. Default: no capture."""
     annotations: NotRequired[dict[str, str]]
@@ -88,6 +90,11 @@ class ModelService(pulumi.ComponentResource):
         self._identity = self._workload.identity
         self._labels = self._identity.labels
         self.namespace = self._workload.namespace
+        self._keys: pulumi.Output[str] | None = None
+        if "api_keys_secret_arn" in args:
+            self._keys = api_keys_secret(
+                f"{name}-api-keys", self._identity, self.namespace, args["api_keys_secret_arn"], self
+            )
         self._network_policy()
         self._service(self._identity.name, name, args.get("annotations", {}))
         self._disruption_budget()
@@ -120,12 +127,10 @@ class ModelService(pulumi.ComponentResource):
         )
 
     def _grants(self, place: Place) -> list[iam.Statement]:
-        """What the pods may do besides reading their model: append to their own capture, read their own keys."""
+        """What the pods may do besides reading their model: append to their own capture, look features up."""
         grants: list[iam.Statement] = []
         if "capture_bucket" in self._args:
             grants += iam.write_objects(place.bucket_arn(self._args["capture_bucket"]), f"{self._args['service']}/")
-        if "api_keys_secret_arn" in self._args:
-            grants.append(iam.read_secret(self._args["api_keys_secret_arn"]))
         if tables := self._args.get("feature_tables"):
             arns = [place.arn("dynamodb", pulumi.Output.concat("table/", table)) for table in tables.values()]
             grants.append(iam.allow(["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], arns))
@@ -261,7 +266,13 @@ class ModelService(pulumi.ComponentResource):
 
     def _deployment(self, model: ModelArgs) -> k8s.apps.v1.Deployment:
         replicas = self._args["replicas"]
-        pod = self._workload.pod(model, self._variables(), grace_seconds=self._drain.grace_seconds, scraped=True)
+        pod = self._workload.pod(
+            model,
+            self._variables(),
+            secret=self._keys,
+            grace_seconds=self._drain.grace_seconds,
+            scraped=True,
+        )
         return k8s.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": self._identity.name, "namespace": self.namespace, "labels": self._labels},
@@ -305,7 +316,7 @@ class ModelService(pulumi.ComponentResource):
                 "s3://", args["capture_bucket"], f"/{self._identity.service}/"
             )
         if "api_keys_secret_arn" in args:
-            variables["SLIPWAY_API_KEYS_SECRET"] = args["api_keys_secret_arn"]
+            variables["SLIPWAY_API_KEYS_FILE"] = API_KEYS_FILE
         return variables
 
 
