@@ -87,6 +87,7 @@ def stand_ready(stage: Stage, checkout: Path, say: Say) -> Engine:
         daemon.end()
         raise
     local = daemon.answer()
+    Path(local["env"]["PULUMI_BACKEND_URL"].removeprefix("file://")).mkdir(parents=True, exist_ok=True)
     variables = engine_variables(stage, found["bin"], local) | {"SLIPWAY_ROOT": str(stage.root)}
     return Engine(stage, found["pulumi"], found["version"], variables)
 

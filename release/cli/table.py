@@ -15,13 +15,11 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
     "An environment": (
         Command("up", "release.cli.up", "provision an environment, and prove what it serves"),
         Command("preview", "release.cli.preview", "what `up` would change, replace and lose"),
-        Command("rehearse", "release.cli.rehearse", "all of it on this machine, brought up, changed and destroyed"),
+        Command("config", "release.cli.config", "its config: checked, shown with its defaults, explained"),
+        Command("init", "release.cli.init", "give it a service, from a model package"),
+        Command("rehearse", "release.cli.rehearse", "bring it up, change and destroy it, on this machine"),
         Command("status", "release.cli.status", "what runs now, asked live"),
         Command("down", "release.cli.down", "destroy an environment and everything in it"),
-    ),
-    "A config": (
-        Command("config", "release.cli.config", "check it, show it with its defaults, explain each key"),
-        Command("init", "release.cli.init", "write a service's entry from a model package"),
     ),
     "A model": (
         Command("package", "release.cli.package", "make a model package out of an ONNX model and its description"),

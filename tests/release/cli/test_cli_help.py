@@ -80,7 +80,8 @@ def test_overview_fits_a_screen():
 
 class TestCompletion:
     def test_commands(self):
-        assert candidates(["re"]) == ["register", "reject", "release"]
+        assert candidates(["reg"]) == ["register"]
+        assert candidates(["re"]) == ["rehearse", "register", "reject", "release"]
 
     def test_options(self):
         assert "--check" in candidates(["status", "--"])
