@@ -10,16 +10,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local import daemon_state
 from local.daemon_state import ACCOUNT, REGION, locked, started_at
 from local.emulation.command import emulation_command, read_port
 from local.errors import LocalError
 from local.layout import VERSION, Layout, read, unwritable, write
-from local.node.node import Node
 from local.node.pods.ports import Ports
-from local.node.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from local.node.node import Node
 
 log = logging.getLogger("local.daemon")
 
@@ -34,6 +35,8 @@ class Emulation:
         self._layout = layout
         self._process: asyncio.subprocess.Process | None = None
         self.port = port
+        self.spawned = asyncio.Event()
+        """Set when there is a process, which may not listen yet."""
 
     @property
     def pid(self) -> int:
@@ -45,13 +48,14 @@ class Emulation:
         port_file = self._layout.aws_port_file
         port_file.parent.mkdir(parents=True, exist_ok=True)
         port_file.unlink(missing_ok=True)
-        command = emulation_command(self._layout.root, REGION, port_file)
+        command = emulation_command(self._layout.root, REGION, port_file, self.port)
         log_file = self._layout.logs / "aws.log"
         with log_file.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._layout.root
             )
         self._process = process
+        self.spawned.set()
         ended = asyncio.create_task(process.wait())
         deadline = asyncio.get_running_loop().time() + AWS_START_SECONDS
         while (port := read_port(port_file)) is None:
@@ -88,14 +92,18 @@ class Daemon:
         self._ports: dict[str, Any] = read(layout.ports_file) or {}
         self._emulation = Emulation(layout, self._port("aws"))
         self._environment: dict[str, str] = {}
-        self._node: Node | None = None
+        self._node: "Node | None" = None
         self._kubernetes = ""
 
     async def start(self) -> dict[str, Any]:
         """Bring up both APIs and write down where they are. Raises LocalError."""
         token = secrets.token_urlsafe(32)
         starting = asyncio.create_task(self._emulation.start())
-        await asyncio.sleep(0)
+        await self._emulation.spawned.wait()
+        # The other half of the start: imported while the emulation, a process of its own, imports its own.
+        from local.node.node import Node
+        from local.node.settings import NodeSettings
+
         settings = NodeSettings(self._layout.node, self._layout.logs / "pods", environment=self._environment)
         self._node = Node(settings, token)
         try:

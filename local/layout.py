@@ -106,7 +106,7 @@ def read(path: Path) -> dict[str, Any] | None:
     """A JSON file of ours, None when it is not there. Raises LocalError when it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise LocalError("unreadable", f"cannot read {path}: {error.strerror}", "check who owns .slipway") from error

@@ -65,6 +65,10 @@ class KubernetesProvider(Provider):
         self._config = config
         self._cluster = Cluster(config.get("kubeconfig"), config.get("context"), config.get("namespace"))
 
+    def close(self) -> None:
+        """End the connections to the API."""
+        self._cluster.close()
+
     def resource_type(self, token: str) -> ResourceType:
         """The kind that a token names. Raises UnknownTypeError."""
         _, module, kind = token.split(":")

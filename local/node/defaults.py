@@ -72,6 +72,6 @@ def _job(spec: Object) -> None:
     spec.setdefault("backoffLimit", 6 if "backoffLimitPerIndex" not in spec else 2**31 - 1)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
-    if "parallelism" not in spec and "completions" not in spec:
+    if spec["completionMode"] == "NonIndexed" and "parallelism" not in spec and "completions" not in spec:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)

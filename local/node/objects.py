@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 SELECTOR_TERM = re.compile(
     r"\s*(?P<absent>!)?\s*(?P<key>[A-Za-z0-9_./-]+)\s*"
-    r"(?:(?P<op>==|=|!=|\s+in\s+|\s+notin\s+)\s*(?P<value>\([^)]*\)|[A-Za-z0-9_.-]*))?\s*"
+    r"(?:(?P<op>==|=|!=|(?:in|notin)(?=\s*\())\s*(?P<value>\([^)]*\)|[A-Za-z0-9_.-]*))?\s*"
 )
 
 

@@ -3,7 +3,6 @@
 import json
 from http import HTTPStatus
 
-import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +21,8 @@ CREDENTIALS = {"authorization"}
 
 async def forward(request: Request, store: Store, at: Target) -> Response:
     """Send the request to the pod and give its answer. Raises ApiError 400, 404, 503."""
+    import httpx2  # a third of a second, for what few requests need
+
     name, _, port = at.name.partition(":")
     pod = store.get(at.kind, at.namespace, name)
     url = f"http://{LOOPBACK}:{_port(pod, port)}/{at.below}"

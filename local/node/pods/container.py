@@ -90,9 +90,11 @@ class Container:
         return delay
 
     async def _run_once(self) -> int:
-        command = images.command_line(self.spec, self.settings.images)
+        images.command_line(self.spec, self.settings.images)  # an unknown image is told before anything else
         around = self._around = self.surroundings()
-        command = [rewrite(expand(part, around.environment), around.mounts) for part in command]
+        command = images.command_line(
+            self.spec, self.settings.images, lambda part: rewrite(expand(part, around.environment), around.mounts)
+        )
         folder = Path(rewrite(self.spec.get("workingDir") or str(around.home), around.mounts))
         output = self.open_log()
         try:

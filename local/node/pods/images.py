@@ -1,6 +1,6 @@
 """What stands for a container image on a machine without images: a command."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from local.node.objects import Object, items_of
 
@@ -21,8 +21,14 @@ def repository(image: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def command_line(container: Object, images: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The command and arguments of a container. Raises ContainerProblemError for an image that this node cannot run."""
+def command_line(
+    container: Object, images: Mapping[str, tuple[str, ...]], here: Callable[[str], str] = str
+) -> list[str]:
+    """The command and arguments of a container.
+
+    `here` says what a word of the container's own means on this machine; what stands for the image is of this machine
+    already. Raises ContainerProblemError for an image that this node cannot run.
+    """
     image = container["image"]
     known = images.get(repository(image).rpartition("/")[2])
     if known is None:
@@ -32,4 +38,5 @@ def command_line(container: Object, images: Mapping[str, tuple[str, ...]]) -> li
             f"only images whose repository ends in {endings}"
         )
         raise ContainerProblemError("ErrImagePull", message)
-    return [*(container.get("command") or known), *items_of(container, "args")]
+    own = container.get("command")
+    return [*(map(here, own) if own else known), *map(here, items_of(container, "args"))]

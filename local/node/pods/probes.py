@@ -82,18 +82,18 @@ async def watch(probe: Probe, report: Callable[[bool, str], Awaitable[bool]]) ->
     enough = {True: int(spec.get("successThreshold", 1)), False: int(spec.get("failureThreshold", 3))}
     await asyncio.sleep(spec.get("initialDelaySeconds", 0))
     state: bool | None = None
-    streak, counted, before = 0, clock(), None
+    # The first failure counts when it has lasted a period: a process is not dead because it is still starting.
+    streak, counted, before = 0, clock(), False
     while True:
         asked = clock()
         why = await probe.ask()
         good = why is None
-        if good or before is not False:
+        if good or before:
             streak = streak + 1 if good == before else 1
             counted = asked
         elif asked - counted >= period:
             streak, counted = streak + 1, asked
         before = good
-        # A failure that lasts into the last counted period is over the threshold at that period's end.
         if good != state and streak >= enough[good]:
             state = good
             if not await report(good, why or ""):
