@@ -47,13 +47,13 @@ def overlaid(tree: Mapping[str, Any], releases: Mapping[str, Mapping[str, Any]])
     for name, service in cast("dict[str, Any]", services).items():
         result[name] = service
         released = releases.get(name)
-        if not released or not isinstance(service, dict):
+        if not released or not released.get("version") or not isinstance(service, dict):
             continue
         entry = cast("dict[str, Any]", service)
         model: Any = entry.get("model", {})
         if isinstance(model, dict) and cast("dict[str, Any]", model).get("name", name) == released.get("name", name):
             result[name] = {
                 **entry,
-                "model": {**model, "version": released.get("version"), "digest": released.get("digest")},
+                "model": {**model, "version": released["version"], "digest": released.get("digest")},
             }
     return {**tree, "services": result}

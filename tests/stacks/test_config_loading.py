@@ -77,6 +77,13 @@ def test_a_release_lies_over_the_file(checkout: Path):
     assert list(config.services) == ["flight-delay", "other"]
 
 
+def test_a_service_whose_first_release_was_taken_back_waits_again(checkout: Path):
+    taken_back = {"previous": None, "at": "2026-11-01T00:00:00+00:00", "note": "1 rolled back", "verified": False}
+    write_releases(checkout, {"layout": 1, "services": {"flight-delay": taken_back}})
+    model = from_file(Environment.LOCAL, checkout).services["flight-delay"].model
+    assert (model.name, model.version, model.digest) == ("flight-delay", None, None)
+
+
 def test_a_release_of_another_model_than_the_file_names_is_not_taken(checkout: Path):
     write_releases(checkout, {"layout": 1, "services": {"other": {"name": "other", "version": "2", "digest": DIGEST}}})
     assert from_file(Environment.LOCAL, checkout).services["other"].model.version is None

@@ -90,7 +90,6 @@ class Container:
         return delay
 
     async def _run_once(self) -> int:
-        images.command_line(self.spec, self.settings.images)  # an unknown image is told before anything else
         around = self._around = self.surroundings()
         command = images.command_line(
             self.spec, self.settings.images, lambda part: rewrite(expand(part, around.environment), around.mounts)
