@@ -94,7 +94,8 @@ class Container:
         command = images.command_line(
             self.spec, self.settings.images, lambda part: rewrite(expand(part, around.environment), around.mounts)
         )
-        folder = Path(rewrite(self.spec.get("workingDir") or str(around.home), around.mounts))
+        given = self.spec.get("workingDir")
+        folder = Path(rewrite(given, around.mounts)) if given else around.home
         output = self.open_log()
         try:
             self._process = await process.ContainerProcess.start(command, around.environment, folder, output)
