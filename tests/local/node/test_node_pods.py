@@ -15,7 +15,8 @@ def phase(node, name):
 
 
 def status_of(node, name, index=0):
-    return node.get("Pod", name)["status"]["containerStatuses"][index]
+    statuses = node.get("Pod", name).get("status", {}).get("containerStatuses", [])
+    return statuses[index] if statuses else {"state": {}, "restartCount": 0}  # the node has not looked at it yet
 
 
 def log(node, name, **query):
