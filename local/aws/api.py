@@ -27,6 +27,8 @@ class Call:
     keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Parameters that do not follow from the names: templates (of which one that cannot be filled is left out), or
     values that are no text. A parameter that is a list takes the text as its only item."""
+    without: tuple[str, ...] = ()
+    """Parameters that are left out although there is a property for them."""
     into: str = ""
     """The property that the result is the value of, when its members are not properties themselves."""
     select: tuple[str, str] = ("", "")
@@ -133,6 +135,7 @@ class Api(Definition):
         if shape is None:
             return {}
         parameters = to_api(shape, self._types, facts, self.names)
+        parameters = {name: value for name, value in parameters.items() if name not in call.without}
         if only_required:
             return {name: value for name, value in parameters.items() if name in shape.required_members}
         if not call.within:
@@ -170,7 +173,11 @@ class Api(Definition):
 
     def _named(self, shape: Any, call: Call) -> set[str]:
         known = self._types.keys()
-        found = {self.names.property(member, "", known) for member in shape.members if member not in call.keys}
+        found = {
+            self.names.property(member, "", known)
+            for member in shape.members
+            if member not in (*call.keys, *call.without)
+        }
         return {name for name in found if name is not None}
 
     def _from_attributes(self, data: Mapping[str, Any]) -> Props:

@@ -1,5 +1,6 @@
 """What an entry of the tables in `local/aws/services/` says about a resource type."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -77,7 +78,10 @@ class Definition(ABC):
 
     def facts_of(self, resource_id: str) -> Props:
         """What an id alone tells: where an import starts from."""
-        return dict(templates.read(self.id, resource_id))
+        facts: Props = dict(templates.read(self.id, resource_id))
+        if "arn" in facts:
+            facts["name"] = re.split("[/:]", facts["arn"])[-1]
+        return facts
 
     @abstractmethod
     def create(self, scope: Scope, facts: Props) -> Props:

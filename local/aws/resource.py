@@ -187,9 +187,10 @@ class AwsResource(ResourceType):
         if actual is None:
             raise ProviderError(f"{scope.call.token} {scope.call.name}: is not there right after it was written")
         changes = reality.drift(actual, inputs, self._types, self._same)
-        kept = [text(change.path) for change in changes if change.kind is not Kind.DELETE]
+        # Where there is more than was wanted, it is the list or map as a whole that is kept.
+        kept = {text(change.path[:-1] if change.kind is Kind.DELETE else change.path) for change in changes}
         lasting = {key: value for key, value in facts.items() if key in self._types}
-        return self._outputs(scope, {**lasting, **actual, **reality.overlaid(actual, inputs)}, kept)
+        return self._outputs(scope, {**lasting, **actual, **reality.overlaid(actual, inputs)}, sorted(kept))
 
     def _outputs(self, scope: Scope, values: Props, kept: list[str]) -> Props:
         outputs = {key: value for key, value in values.items() if key in self._types and (key != "tags" or value)}
@@ -202,7 +203,7 @@ class AwsResource(ResourceType):
                 outputs.setdefault(name, [])
         outputs = self._complete(outputs)
         outputs["region"] = scope.region if "region" in self._types else None
-        return {**{key: value for key, value in outputs.items() if value is not None}, reality.KEPT: sorted(kept)}
+        return {**{key: value for key, value in outputs.items() if value is not None}, reality.KEPT: kept}
 
     def _guarded(self, call: Call, operation: Any) -> Any:
         try:

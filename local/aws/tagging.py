@@ -12,8 +12,8 @@ from local.aws.shapes import from_api, to_api
 from local.provider.values import Props
 
 _TYPES = {"tags": Type("map", Type("string"))}
-_NAMES = Names(renames=dict.fromkeys(["TagList", "TagSet", "TagsToAdd"], "tags"))
-_KEYS = ("tagkeys", "tagkeylist", "tags", "tagstoremove")
+_NAMES = Names(renames=dict.fromkeys(["TagList", "TagSet", "TagsToAdd", "AddTags"], "tags"))
+_KEYS = ("tagkeys", "tagkeylist", "tags", "tagstoremove", "removetagkeys")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Tags:
     remove_call: str = "untag_resource"
     list: str = "list_tags_for_resource"
     """Empty: the resource is described with its tags."""
+    result: str = ""
+    """The member of the list call's answer that holds the tags, when they are not at its top."""
     after_create: bool = False
     """The call that makes the resource does not take tags."""
     more: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -38,7 +40,10 @@ class Tags:
         client = scope.client(service)
         model = _model(client, self.list)
         answer = getattr(client, self.list)(**self._who(facts, model))
-        tags: dict[str, str] = from_api(model.output_shape, _TYPES, answer, _NAMES).get("tags") or {}
+        shape = model.output_shape
+        if self.result:
+            shape, answer = shape.members[self.result], answer[self.result]
+        tags: dict[str, str] = from_api(shape, _TYPES, answer, _NAMES).get("tags") or {}
         return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
     def add(self, scope: Scope, service: str, facts: Props, tags: Mapping[str, str]) -> None:

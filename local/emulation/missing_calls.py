@@ -1,4 +1,4 @@
-"""Calls that moto lacks and the components' resources need, each in a few lines on moto's own objects."""
+"""What moto lacks or answers differently and the components' resources need, each in a few lines on its own objects."""
 
 import json
 from typing import Any, cast
@@ -8,10 +8,12 @@ from moto.athena.responses import AthenaResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.events.responses import EventsHandler
 from moto.iam.responses import IamResponse
+from moto.kafka.models import FakeKafkaCluster
 
 
 def install() -> None:
-    """Adds them."""
+    """Adds and mends them."""
+    FakeKafkaCluster._generate_arn = _kafka_arn  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - all there is
     athena, iam, events = cast("Any", AthenaResponse), cast("Any", IamResponse), cast("Any", EventsHandler)
     athena.update_work_group = _update_work_group
     events.update_event_bus = _update_event_bus
@@ -40,6 +42,12 @@ def _list_tags(response: Any) -> ActionResult:
     """moto takes a resource without tags for one that is not there."""
     found = response.athena_backend.list_tags_for_resource(response._get_param("ResourceARN"))  # noqa: SLF001
     return ActionResult(found or {"Tags": []})
+
+
+def _kafka_arn(cluster: Any) -> str:
+    """AWS has the name in it, and one form for serverless clusters and others."""
+    kind = f"{cluster.cluster_name}/{cluster.cluster_id}-s1"
+    return f"arn:aws:kafka:{cluster.region_name}:{cluster.account_id}:cluster/{kind}"
 
 
 def _update_event_bus(response: Any) -> tuple[str, dict[str, Any]]:
