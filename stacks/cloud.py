@@ -12,6 +12,10 @@ from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
 from stacks.config.platform import Pool
 
+LEAST_ZONES = 2
+"""EKS puts its control plane into subnets of two zones at least
+(https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)."""
+
 
 class Cloud:
     """Where the services of an environment run."""
@@ -33,7 +37,7 @@ class Cloud:
         args: NetworkArgs = {
             "environment": self._config.environment.value,
             "cidr": network.cidr,
-            "zones": network.zones,
+            "zones": max(network.zones, LEAST_ZONES),
             "nat": network.nat.value,
             "interface_endpoints": network.interface_endpoints,
             "flow_logs": network.flow_logs,
@@ -80,13 +84,18 @@ class Cloud:
             return []
         return [f"arn:aws:iam::{platform.account}:role/{role_name(self._config.environment.value, purpose)}"]
 
+    def _pool_subnets(self) -> pulumi.Output[list[str]]:
+        subnets = self.network.private_subnet_ids
+        single = self._config.platform.network.zones < LEAST_ZONES
+        return subnets.apply(lambda ids: ids[:1]) if single else subnets
+
     def _pool(self, name: str, pool: Pool) -> ComputePoolArgs:
         cluster = self._config.platform.cluster
         return {
             "environment": self._config.environment.value,
             "pool": name,
             "node_role_name": self.cluster.node_role_name,
-            "subnet_ids": self.network.private_subnet_ids,
+            "subnet_ids": self._pool_subnets(),
             "security_group_id": self.cluster.security_group_id,
             "families": pool.families,
             "hardware": pool.hardware.value,

@@ -78,7 +78,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("dev", f"{REST}.slo", None, "has no value; give it one, write {} for a section with its defaults, or remove the line"),
     # ranges and shapes
     ("dev", f"{REST}.slo.availability_percent", 9.99, "must be a number from 90 to 99.999, got 9.99"),
-    ("dev", "platform.network", {"zones": 4}, ".zones: must be a whole number from 2 to 3, got 4"),
+    ("dev", "platform.network", {"zones": 4}, ".zones: must be a whole number from 1 to 3, got 4"),
     ("dev", "platform.region", "Ireland", 'must be an AWS region such as eu-west-1, got "Ireland"'),
     ("dev", "platform.data", {"retention": {"logs_days": 45}}, ".retention.logs_days: must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, got 45"),
     ("dev", f"{REST}.resources", {"memory": "512M"}, '.memory: must be a size of memory such as 512Mi or 2Gi, got "512M"'),

@@ -60,8 +60,9 @@ class Network(Section):
 
     cidr: v.Cidr = "10.0.0.0/16"
     """Its addresses. A /16 has room for 60,000 pods, which take an address each."""
-    zones: Annotated[int, Whole(2, 3)] = 2
-    """Availability zones. 2 is the least that EKS takes; a third costs another NAT gateway."""
+    zones: Annotated[int, Whole(1, 3)] = 2
+    """Availability zones. 2: one may be lost. With 1 the network still has the two that EKS asks for, and pools use one
+    of them: no traffic between zones to pay for."""
     nat: v.Nat = v.Nat.SINGLE
     """Ways out of private subnets. One gateway: cheap, and lost with its zone; `per_zone` survives that."""
     interface_endpoints: tuple[v.EndpointService, ...] = ()
