@@ -49,7 +49,7 @@ class TestNode:
     def _run(self) -> None:
         try:
             uvloop.run(self._main())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (told to the thread that waits)
             self._failed = error
             self._ready.set()
 
@@ -91,7 +91,9 @@ class TestNode:
         return [self.cluster.apply(item) for item in objects][-1]
 
     def get(self, kind: str, name: str, namespace: str = "default", api_version: str = "v1") -> Object | None:
-        return self.cluster.get({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        return self.cluster.get(
+            {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+        )
 
     def pods(self, selector: str = "", namespace: str = "default") -> list[Object]:
         return self.cluster.select("v1", "Pod", namespace, selector)
@@ -140,7 +142,9 @@ def pod(name: str, *containers: Object, **spec: Any) -> Object:
     }
 
 
-def deployment(name: str, *containers: Object, replicas: int = 2, strategy: Object | None = None, **spec: Any) -> Object:
+def deployment(
+    name: str, *containers: Object, replicas: int = 2, strategy: Object | None = None, **spec: Any
+) -> Object:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -142,7 +142,9 @@ class Cluster:
                 found = KubeConfig.from_file(self._kubeconfig)
             else:
                 found = KubeConfig.from_dict(_parsed(self._kubeconfig))
-            return found.get(self._context)
+            config: Any = found.get(self._context)
+            own = _kubeconfig_of_this_node(str(config.cluster.server))
+            return KubeConfig.from_file(own).get() if own else config
         except (ConfigError, KeyError, TypeError, ValueError, OSError) as error:
             where = "kubeconfig" if self._kubeconfig is None else f"kubeconfig {_named(self._kubeconfig)}"
             raise ProviderError(f"{where} cannot be used: {error}; locally, `slipway up` writes one") from error
@@ -190,6 +192,22 @@ class Cluster:
         except ValueError:
             reason, message = "", response.text
         raise Refused(response.status_code, reason, " ".join(message.split()))
+
+
+def _kubeconfig_of_this_node(server: str) -> str | None:
+    """The daemon's kubeconfig when `server` is its node.
+
+    A kubeconfig that a program makes of the emulated EKS cluster leads here too, and asks the AWS command line for a
+    token, which the node would not know.
+    """
+    daemon = os.environ.get("SLIPWAY_LOCAL")
+    if not daemon:
+        return None
+    try:
+        state: Object = json.loads(Path(daemon).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return state["kubeconfig"] if state.get("kubernetes_endpoint") == server else None
 
 
 def _http_error() -> type[Exception]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from local.kubernetes import sdk_types
 from local.kubernetes.cluster import Cluster
+from local.kubernetes.helm import HelmRelease
 from local.kubernetes.resource import KubernetesObject
 from local.provider.errors import Failure, InvalidError, UnknownTypeError
 from local.provider.resource import Provider, ResourceType
@@ -72,6 +73,8 @@ class KubernetesProvider(Provider):
     def resource_type(self, token: str) -> ResourceType:
         """The kind that a token names. Raises UnknownTypeError."""
         _, module, kind = token.split(":")
+        if (module, kind) == ("helm.sh/v3", "Release"):
+            return HelmRelease(self._cluster)
         if module.partition("/")[0] in NOT_OBJECTS or kind.endswith(("Patch", "List")):
             raise UnknownTypeError(f"{token} is not supported on this machine: write the objects themselves")
         of = sdk_types.resource_type(module, kind)

@@ -77,13 +77,13 @@ def properties(of: TypeName) -> dict[str, Property]:
 
 def _class_text(of: TypeName) -> str | None:
     folder = _folder() / _directory(of.module)
-    file = folder / f"{of.title}.py" if of.name.endswith("InitArgs") else folder / "_inputs.py"
-    source = _source(file)
+    own = folder / f"{of.title}.py"
+    files = (own,) if of.name.endswith("InitArgs") else (folder / "_inputs.py", own)
+    texts = [text for file in files if (text := _source(file)) is not None]
+    source = next((text for text in texts if f"\nclass {of.name}:\n" in text), None)
     if source is None:
         return None
     start = source.find(f"\nclass {of.name}:\n")
-    if start < 0:
-        return None
     end = source.find("\n@pulumi.", start + 1)
     later = source.find("\nclass ", start + 1)
     return source[start : min(e for e in (end, later, len(source)) if e > 0)]

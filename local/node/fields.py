@@ -109,7 +109,8 @@ def merge(current: Any, wanted: Any, field: str = "") -> Any:
 
 def remove(item: Any, paths: Iterable[Path]) -> None:
     """Take these paths out of an object, with the parents that they leave empty."""
-    for path in sorted(paths, key=len, reverse=True):
+    # The deepest first, and an item's own marker after its fields: what other managers set in it must be known by then.
+    for path in sorted(paths, key=lambda p: (-len(p), p[-1] == ".")):
         _remove(item, path, "")
 
 
@@ -123,9 +124,12 @@ def _remove(value: Any, path: Path, field: str) -> bool:
         return not part
     if step.startswith("k:") and isinstance(value, list):
         items = cast("list[Any]", value)
+        keys = set(json.loads(step[2:]))
+        if len(rest) == 1 and rest[0][2:] in keys:  # what identifies the item goes with it, not before
+            return False
         for item in [i for i in items if item_key(field, i) == step]:
             # The item goes when its own marker does; a field of it that another manager set keeps it there.
-            only_key = isinstance(item, dict) and set(cast("Object", item)) <= set(json.loads(step[2:]))
+            only_key = isinstance(item, dict) and set(cast("Object", item)) <= keys
             if (rest == (".",) and only_key) or (rest != (".",) and _remove(item, rest, "")):
                 items.remove(item)
         return not items

@@ -157,6 +157,8 @@ def _container(container: Object, at: str, volumes: set[Any]) -> Causes:
         if mount.get("name") not in volumes:
             found.append((f"{at}.volumeMounts[{index}].name", f'Not found: "{mount.get("name")}"'))
     for index, variable in enumerate(items_of(container, "env")):
+        if not variable.get("name"):
+            found.append((f"{at}.env[{index}].name", "Required value"))
         if not isinstance(variable.get("value", ""), str):
             message = f"Invalid value: {variable['value']}: must be text"
             found.append((f"{at}.env[{index}].value", message))

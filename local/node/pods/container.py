@@ -73,11 +73,12 @@ class Container:
     async def stop(self, grace: float, drained: Callable[[float], Awaitable[None]]) -> None:
         """preStop, SIGTERM, and SIGKILL when `grace` seconds have passed."""
         self.stopping = True
-        if self._process is None:
+        running = self._process
+        if running is None:
             return
         deadline = asyncio.get_running_loop().time() + grace
         await self._before_stop(grace, drained)
-        await self._process.stop(max(deadline - asyncio.get_running_loop().time(), 0.1))
+        await running.stop(max(deadline - asyncio.get_running_loop().time(), 0.1))
 
     def _again(self, code: int) -> bool:
         return self.restart_policy == "Always" or (self.restart_policy == "OnFailure" and code != 0)

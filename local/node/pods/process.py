@@ -58,6 +58,8 @@ class ContainerProcess:
 
     async def stop(self, grace: float) -> None:
         """SIGTERM to the first process and, after `grace` seconds, SIGKILL to all."""
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:

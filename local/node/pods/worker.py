@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 
 from local.node import events
@@ -15,6 +16,8 @@ from local.node.pods.status import ContainerStatus, Phase
 from local.node.pods.volumes import Volumes
 from local.node.settings import NodeSettings
 from local.node.store import Store
+
+log = logging.getLogger(__name__)
 
 PORTS = "slipway.dev/local-ports"
 """Pod annotation: the loopback port of each named container port, as JSON."""
@@ -70,7 +73,8 @@ class PodWorker:
         try:
             await asyncio.wait({life, deleted}, return_when=asyncio.FIRST_COMPLETED)
             if not self._deleted.is_set():
-                life.result()
+                if life.exception() is not None:  # a fault of ours: the pod must still be deletable
+                    log.error("pod %s failed in the node", name_of(self._pod), exc_info=life.exception())
                 self._release()
                 await self._deleted.wait()  # what has ended stays to be looked at
             await self._terminate()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from local_cluster import IMAGES, container, deployment, env, is_true, service
 
 from local.kubernetes.cluster import Cluster
-from local_cluster import IMAGES, container, deployment, env, is_true, service
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +69,9 @@ class Checkout:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.pid != os.getpid() and str(self.root) in " ".join([*process.cmdline(), *process.environ().values()]):
+                if process.pid != os.getpid() and str(self.root) in " ".join(
+                    [*process.cmdline(), *process.environ().values()]
+                ):
                     found.append(process)
             except psutil.Error:
                 continue
@@ -215,7 +217,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(checkout):
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="a full disk needs a mount of its own")
 def test_a_full_disk_is_one_clear_line(checkout):
     checkout.home.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", checkout.home], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "none", checkout.home], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:

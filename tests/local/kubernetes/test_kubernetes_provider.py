@@ -6,13 +6,13 @@ import time
 
 import httpx2
 import pytest
+from local_cluster import TestNode, container, deployment, env, job, script, service
 
 from local.kubernetes import checking, sdk_types
 from local.kubernetes.provider import KubernetesProvider
 from local.provider.errors import CancelledError, InitFailedError, InvalidError, ProviderError, UnknownTypeError
 from local.provider.resource import Call
 from local.provider.values import UNKNOWN
-from local_cluster import TestNode, container, deployment, env, job, script, service
 
 integration = pytest.mark.integration
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -73,7 +73,8 @@ def test_misspelt_and_mistyped_properties_are_refused_by_path_all_at_once(provid
     assert sorted(refused(provider, DEPLOYMENT, item)) == [
         "Deployment res: spec.replicas must be a whole number, got text",
         "Deployment res: spec.selector is required by DeploymentSpec",
-        "Deployment res: spec.template.spec.containers[0].imagePullPolcy is not a property of Container; did you mean imagePullPolicy?",
+        "Deployment res: spec.template.spec.containers[0].imagePullPolcy is not a property of Container; "
+        "did you mean imagePullPolicy?",
         "Deployment res: spec.template.spec.containers[0].ports[0].containerPort must be a whole number, got text",
         "Deployment res: spec.template.spec.containers[0].stdin must be true or false, got text",
         "Deployment res: specs is not a property of Deployment; did you mean spec?",
@@ -175,7 +176,9 @@ def test_changes_are_paths_and_immutable_ones_replace(provider):
     assert changes(provider, "kubernetes:batch/v1:Job", job("j", script("a")), job("j", script("b")))[1] == [
         "spec.template.spec.containers[0].args[0]"
     ]
-    assert changes(provider, SERVICE, service("s", clusterIP="10.0.0.1"), service("s", clusterIP="10.0.0.2"))[1] == ["spec.clusterIP"]
+    assert changes(provider, SERVICE, service("s", clusterIP="10.0.0.1"), service("s", clusterIP="10.0.0.2"))[1] == [
+        "spec.clusterIP"
+    ]
     moved = service("s")
     moved["metadata"]["namespace"] = "other"
     assert changes(provider, SERVICE, service("s"), moved)[1] == ["metadata.namespace"]
@@ -204,7 +207,12 @@ def test_a_deployment_is_created_when_it_is_ready_and_updated_when_the_new_pods_
 
     live = kind.read(call(DEPLOYMENT), made.id, made.outputs)
     assert kind.diff(call(DEPLOYMENT), new, live, kind.inputs_of(live, new)) == []
-    node.request("PATCH", "/apis/apps/v1/namespaces/default/deployments/life", {"spec": {"replicas": 1}}, headers={"Content-Type": "application/merge-patch+json"})
+    node.request(
+        "PATCH",
+        "/apis/apps/v1/namespaces/default/deployments/life",
+        {"spec": {"replicas": 1}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
     drifted = kind.inputs_of(kind.read(call(DEPLOYMENT), made.id, live), new)
     assert [c.path for c in kind.diff(call(DEPLOYMENT), new, live, drifted)] == [("spec", "replicas")]
 
@@ -277,7 +285,9 @@ def test_a_service_waits_for_somebody_to_answer_unless_it_has_no_selector(provid
     node.apply(deployment("lonely", container(), replicas=1))
     waiting.join()
     assert arrived[0].outputs["metadata"]["annotations"]["slipway.dev/local-ports"]
-    assert create(provider, SERVICE, service("name", type="ExternalName", externalName="example.org", ports=None, selector=None)).id
+    assert create(
+        provider, SERVICE, service("name", type="ExternalName", externalName="example.org", ports=None, selector=None)
+    ).id
 
 
 @integration
@@ -303,7 +313,10 @@ def test_a_job_is_waited_for_and_its_failure_told(provider):
 
 @integration
 def test_what_is_only_stored_is_not_waited_for(provider):
-    ingress = {"metadata": {"name": "i"}, "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}}
+    ingress = {
+        "metadata": {"name": "i"},
+        "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}},
+    }
     assert create(provider, "kubernetes:networking.k8s.io/v1:Ingress", ingress).id == "default/i"
     pool = {"metadata": {"name": "pool"}, "spec": {"limits": {"cpu": "10"}}}
     assert create(provider, "kubernetes:karpenter.sh/v1:NodePool", pool).id == "pool"
@@ -318,9 +331,16 @@ def test_secrets_keep_what_was_written_and_show_drift(provider, node):
     live = kind.read(call(token), made.id, {**made.outputs, "stringData": inputs["stringData"]})
     checked = kind.check(call(token), {}, inputs)
     assert kind.diff(call(token), checked, live, kind.inputs_of(live, checked)) == []
-    node.request("PATCH", "/api/v1/namespaces/default/secrets/keys", {"data": {"k": "b3RoZXI="}}, headers={"Content-Type": "application/merge-patch+json"})
+    node.request(
+        "PATCH",
+        "/api/v1/namespaces/default/secrets/keys",
+        {"data": {"k": "b3RoZXI="}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
     live = kind.read(call(token), made.id, live)
-    assert [c.path for c in kind.diff(call(token), checked, live, kind.inputs_of(live, checked))] == [("stringData", "k")]
+    assert [c.path for c in kind.diff(call(token), checked, live, kind.inputs_of(live, checked))] == [
+        ("stringData", "k")
+    ]
 
 
 @integration
@@ -336,7 +356,9 @@ def test_no_api_is_one_line_that_says_what_to_do(node):
     config = json.loads(json.dumps(node.kubeconfig))
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     provider.configure({"kubeconfig": json.dumps(config)})
-    with pytest.raises(ProviderError, match=r"no answer from the Kubernetes API at https://127.0.0.1:1 .*`slipway up` starts it"):
+    with pytest.raises(
+        ProviderError, match=r"no answer from the Kubernetes API at https://127.0.0.1:1 .*`slipway up` starts it"
+    ):
         create(provider, CONFIG_MAP, {"data": {}})
     provider.close()
     provider.configure({"kubeconfig": "/no/such/file"})
@@ -350,5 +372,61 @@ def test_a_killed_pod_does_not_end_a_wait_for_another_template(provider, node):
     create(provider, SERVICE, service("kill"))
     os.kill(int(httpx2.get(node.url("kill"), trust_env=False).text.split()[1]), signal.SIGKILL)
     kind = provider.resource_type(DEPLOYMENT)
-    kind.update(call(DEPLOYMENT), made.id, made.outputs, {}, deployment("kill", container(env=env(ANSWER="two")), replicas=1))
+    kind.update(
+        call(DEPLOYMENT), made.id, made.outputs, {}, deployment("kill", container(env=env(ANSWER="two")), replicas=1)
+    )
     assert httpx2.get(node.url("kill"), trust_env=False).text.startswith("two ")
+
+
+# what a cloud's program has besides objects
+
+RELEASE = "kubernetes:helm.sh/v3:Release"
+KEDA = {"name": "keda", "chart": "keda", "version": "2.19.0", "namespace": "keda", "createNamespace": True}
+
+
+def test_a_helm_release_is_checked_against_the_sdk(provider):
+    kind = provider.resource_type(RELEASE)
+    with pytest.raises(InvalidError) as caught:
+        kind.check(call(RELEASE), {}, {"chrat": "keda"})
+    assert [f.reason for f in caught.value.failures] == [
+        "Release res: is not a property of Release; did you mean chart?",
+        "Release res: is required by Release",
+    ]
+
+
+@integration
+def test_a_helm_release_is_written_down_as_helm_does_and_says_so(provider):
+    warned = []
+    kind, made = provider.resource_type(RELEASE), call(RELEASE, warn=warned.append)
+    inputs = kind.check(made, {}, {**KEDA, "values": {"operator": {"replicaCount": 2}}})
+    created = kind.create(made, inputs)
+    assert created.id == "keda/keda"
+    assert warned == ["the chart keda is not installed on this machine: the release is only written down"]
+    assert kind.inputs_of(kind.read(made, created.id, {}), {}) == inputs
+    changed = kind.update(made, created.id, created.outputs, inputs, {**inputs, "version": "2.20.0"})
+    assert changed["status"]["version"] == "2.20.0"
+    kind.delete(made, created.id, changed)
+    assert kind.read(made, created.id, {}) is None
+
+
+@integration
+def test_the_kubeconfig_of_an_emulated_cluster_leads_to_this_node_with_its_own_token(node, tmp_path, monkeypatch):
+    (tmp_path / "kubeconfig").write_text(json.dumps(node.kubeconfig))
+    cluster = node.kubeconfig["clusters"][0]["cluster"]
+    daemon = {"kubernetes_endpoint": cluster["server"], "kubeconfig": str(tmp_path / "kubeconfig")}
+    (tmp_path / "daemon.json").write_text(json.dumps(daemon))
+    asks = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "no-such-command",
+            "interactiveMode": "Never",
+        }
+    }
+    of_eks = {**node.kubeconfig, "users": [{"name": node.kubeconfig["users"][0]["name"], "user": asks}]}
+    monkeypatch.setenv("SLIPWAY_LOCAL", str(tmp_path / "daemon.json"))
+    made = KubernetesProvider()
+    made.configure({"kubeconfig": json.dumps(of_eks)})
+    assert (
+        create(made, CONFIG_MAP, {"metadata": {"name": "through-eks"}, "data": {"a": "b"}}).id == "default/through-eks"
+    )
+    made.close()

@@ -1,5 +1,4 @@
 import pytest
-
 from local_cluster import TestNode
 
 

@@ -4,11 +4,11 @@ import subprocess
 
 import httpx2
 import pytest
+from local_cluster import container, deployment, job, pod, script, service
 
 from local.node import fields, patches
 from local.node.errors import ApiError
 from local.node.objects import parse_selector, selector_matches
-from local_cluster import container, deployment, job, pod, script, service
 
 integration = pytest.mark.integration
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -34,7 +34,11 @@ def test_crud_with_the_codes_of_the_real_api(shared_node):
 
     assert refused(shared_node.request("POST", CONFIG_MAPS, config_map("a"))) == (
         409, "AlreadyExists", 'configmaps "a" already exists')  # fmt: skip
-    assert refused(shared_node.request("GET", f"{CONFIG_MAPS}/none")) == (404, "NotFound", 'configmaps "none" not found')
+    assert refused(shared_node.request("GET", f"{CONFIG_MAPS}/none")) == (
+        404,
+        "NotFound",
+        'configmaps "none" not found',
+    )
 
     stale = made.json() | {"data": {"x": "2"}}
     assert shared_node.request("PUT", f"{CONFIG_MAPS}/a", stale).status_code == 200
@@ -53,12 +57,18 @@ def test_crud_with_the_codes_of_the_real_api(shared_node):
     [
         (config_map("Upper"), 'metadata.name: Invalid value: "Upper"'),
         (config_map("n", x=1), "data.x: Invalid value: must be text"),
-        ({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "%"}}, "data.k: Invalid value: must be base64"),
+        (
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "%"}},
+            "data.k: Invalid value: must be base64",
+        ),
         (deployment("d"), "spec.template.spec.containers: Required value"),
         (deployment("d", container(image="")), "spec.template.spec.containers[0].image: Required value"),
         (deployment("d", container(), container()), 'spec.template.spec.containers[1].name: Duplicate value: "web"'),
         (deployment("d", container(), replicas=-1), "spec.replicas: Invalid value: -1"),
-        (deployment("d", container(volumeMounts=[{"name": "v", "mountPath": "/v"}])), 'volumeMounts[0].name: Not found: "v"'),
+        (
+            deployment("d", container(volumeMounts=[{"name": "v", "mountPath": "/v"}])),
+            'volumeMounts[0].name: Not found: "v"',
+        ),
         (service("s", ports=[{"port": 0}]), "spec.ports[0].port: Invalid value: 0"),
         (job("j", script(""), policy="Always"), "spec.template.spec.restartPolicy: Required value"),
         (job("j", script(""), completionMode="Indexed"), "spec.completions: Required value"),
@@ -97,8 +107,18 @@ def test_a_definition_makes_its_kind_known_and_its_objects_are_stored(shared_nod
     names = {"kind": "Widget", "plural": "widgets"}
     spec = {"group": "example.org", "scope": "Namespaced", "names": names, "versions": [{"name": "v1"}]}
     shared_node.apply(
-        {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "widgets.example.org"}, "spec": spec},
-        {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "default"}, "spec": {"size": 1}},
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.org"},
+            "spec": spec,
+        },
+        {
+            "apiVersion": "example.org/v1",
+            "kind": "Widget",
+            "metadata": {"name": "w", "namespace": "default"},
+            "spec": {"size": 1},
+        },
     )
     assert shared_node.get("Widget", "w", api_version="example.org/v1")["spec"] == {"size": 1}
 
@@ -106,7 +126,7 @@ def test_a_definition_makes_its_kind_known_and_its_objects_are_stored(shared_nod
 @integration
 def test_only_the_token_opens_the_api(shared_node):
     url = f"https://127.0.0.1:{shared_node.port}"
-    with httpx2.Client(verify=False, trust_env=False) as stranger:  # noqa: S501 (the token is what is tested)
+    with httpx2.Client(verify=False, trust_env=False) as stranger:
         assert stranger.get(f"{url}/healthz").text == "ok"
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             assert stranger.get(f"{url}/api/v1/secrets", headers=headers).status_code == 401
@@ -134,7 +154,12 @@ def test_a_watch_sees_what_happens_from_the_version_it_names(shared_node):
     listed = shared_node.request("GET", CONFIG_MAPS).json()["metadata"]["resourceVersion"]
     shared_node.request("POST", CONFIG_MAPS, config_map("watched", x="1"))
     shared_node.request("DELETE", f"{CONFIG_MAPS}/watched")
-    query = {"watch": "true", "resourceVersion": listed, "timeoutSeconds": "1", "fieldSelector": "metadata.name=watched"}
+    query = {
+        "watch": "true",
+        "resourceVersion": listed,
+        "timeoutSeconds": "1",
+        "fieldSelector": "metadata.name=watched",
+    }
     with shared_node.cluster.client.stream("GET", CONFIG_MAPS, params=query) as stream:
         events = [json.loads(line) for line in stream.iter_lines()]
     assert [e["type"] for e in events] == ["ADDED", "DELETED"]
@@ -196,7 +221,9 @@ def test_kubectl_talks_to_it(shared_node, tmp_path):
     config.write_text(json.dumps(shared_node.kubeconfig))
 
     def kubectl(*arguments):
-        done = subprocess.run(["kubectl", "--kubeconfig", config, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", config, *arguments], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -229,6 +256,14 @@ def test_apply_removes_what_its_manager_no_longer_says():
     assert applied(first, second) == {"spec": {"a": 1, "containers": [{"name": "y", "image": "2"}]}}
 
 
+def test_apply_removes_whole_items_whatever_they_hold():
+    items = [{"name": f"n{i}", "value": "v", "valueFrom": {"a": {"b": i}}} for i in range(20)]
+    assert applied({"env": items}, {"other": 1}) == {"other": 1}
+    assert applied({"env": items[:2]}, {"env": items[1:2]}) == {"env": items[1:2]}
+    kept = applied({"env": items[:1]}, {"env": [{"name": "n0", "more": 1}]}, {}, managers=["me", "you", "me"])
+    assert kept == {"env": [{"name": "n0", "more": 1}]}
+
+
 def test_apply_leaves_alone_what_others_own_and_refuses_to_take_it_without_force():
     mine, theirs = {"spec": {"a": 1}}, {"spec": {"b": 2}}
     assert applied(mine, theirs, {"spec": {}}, managers=["me", "you", "me"]) == {"spec": {"b": 2}}
@@ -239,18 +274,25 @@ def test_apply_leaves_alone_what_others_own_and_refuses_to_take_it_without_force
 
 def test_apply_keeps_what_became_empty_on_purpose():
     assert applied({"v": {"emptyDir": {"medium": "Memory"}}}, {"v": {"emptyDir": {}}}) == {"v": {"emptyDir": {}}}
-    assert applied({"v": {"emptyDir": {}}}, {"v": {"emptyDir": {"medium": "Memory"}}}) == {"v": {"emptyDir": {"medium": "Memory"}}}
+    assert applied({"v": {"emptyDir": {}}}, {"v": {"emptyDir": {"medium": "Memory"}}}) == {
+        "v": {"emptyDir": {"medium": "Memory"}}
+    }
 
 
 def test_field_sets_survive_their_written_form():
-    item = {"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 80, "protocol": "UDP"}], "list": [1, 2]}, "metadata": {"labels": {"a.b/c": "d"}}}
+    item = {
+        "spec": {"ports": [{"port": 80, "name": "a"}, {"port": 80, "protocol": "UDP"}], "list": [1, 2]},
+        "metadata": {"labels": {"a.b/c": "d"}},
+    }
     paths = set(fields.managed(item))
     assert set(fields.decode(json.loads(json.dumps(fields.encode(paths))))) == paths
     assert len(paths) == 8
 
 
 def test_strategic_patches_merge_lists_by_key():
-    before = {"spec": {"containers": [{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "1"}], "args": [1]}}
+    before = {
+        "spec": {"containers": [{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "1"}], "args": [1]}
+    }
     patch = {"spec": {"containers": [{"name": "a", "image": "2"}, {"name": "b", "$patch": "delete"}], "args": [2]}}
     after = patches.patched(before, patch, patches.STRATEGIC)
     assert after == {"spec": {"containers": [{"name": "a", "image": "2", "args": ["x"]}], "args": [2]}}

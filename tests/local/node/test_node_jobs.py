@@ -1,10 +1,10 @@
 import datetime as dt
 
 import pytest
+from local_cluster import is_true, job, script
 
 from local.node.controllers.cronjobs import last_due, next_time
 from local.node.controllers.job_policy import ranges
-from local_cluster import is_true, job, script
 
 integration = pytest.mark.integration
 
@@ -32,7 +32,8 @@ def test_a_job_completes(shared_node):
 
 @integration
 def test_an_indexed_job_runs_every_index_once_with_its_number(shared_node, tmp_path):
-    write = f"import os,pathlib,time; time.sleep(0.3); pathlib.Path({str(tmp_path)!r}, os.environ['JOB_COMPLETION_INDEX']).touch(exist_ok=False)"
+    name = f"pathlib.Path({str(tmp_path)!r}, os.environ['JOB_COMPLETION_INDEX'])"
+    write = f"import os,pathlib,time; time.sleep(0.3); {name}.touch(exist_ok=False)"
     shared_node.apply(job("indexed", script(write), completionMode="Indexed", completions=5, parallelism=2))
     most = 0
 
@@ -138,7 +139,11 @@ def test_a_cron_job_starts_a_job_when_it_is_due(shared_node):
         return status.get("lastSuccessfulTime")
 
     shared_node.until(done)
-    made = [j for j in shared_node.cluster.select("batch/v1", "Job", "default") if j["metadata"]["name"].startswith("nightly-")]
+    made = [
+        j
+        for j in shared_node.cluster.select("batch/v1", "Job", "default")
+        if j["metadata"]["name"].startswith("nightly-")
+    ]
     assert len(made) == 1
     assert made[0]["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
 
@@ -149,7 +154,11 @@ def test_forbid_starts_no_second_run_and_suspend_none(shared_node):
     make_due(shared_node, "long")
     shared_node.until(lambda: live(shared_node, "long", "CronJob")["status"].get("active"))
     make_due(shared_node, "long")
-    events = lambda: [e["reason"] for e in shared_node.cluster.select("v1", "Event", "default") if e["involvedObject"]["name"] == "long"]
+
+    def events():
+        found = shared_node.cluster.select("v1", "Event", "default")
+        return [e["reason"] for e in found if e["involvedObject"]["name"] == "long"]
+
     shared_node.until(lambda: "JobAlreadyActive" in events())
     assert len(live(shared_node, "long", "CronJob")["status"]["active"]) == 1
 
@@ -157,7 +166,11 @@ def test_forbid_starts_no_second_run_and_suspend_none(shared_node):
     make_due(shared_node, "asleep")
     shared_node.apply(job("fence", script("pass")))
     shared_node.until(lambda: finished(shared_node, "fence"))
-    assert not [j for j in shared_node.cluster.select("batch/v1", "Job", "default") if j["metadata"]["name"].startswith("asleep-")]
+    assert not [
+        j
+        for j in shared_node.cluster.select("batch/v1", "Job", "default")
+        if j["metadata"]["name"].startswith("asleep-")
+    ]
 
 
 def test_the_schedule_is_read_in_its_time_zone():

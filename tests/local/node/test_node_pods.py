@@ -3,7 +3,6 @@ import time
 
 import httpx2
 import pytest
-
 from local_cluster import TestNode, container, deployment, env, is_true, pod, script, service
 
 pytestmark = pytest.mark.integration
@@ -40,7 +39,10 @@ def test_init_containers_run_in_order_before_the_others_and_share_volumes(shared
     )
     shared_node.until(lambda: phase(shared_node, "ordered") == "Succeeded")
     assert log(shared_node, "ordered").text == "ab\n"
-    assert [s["state"]["terminated"]["exitCode"] for s in shared_node.get("Pod", "ordered")["status"]["initContainerStatuses"]] == [0, 0]
+    assert [
+        s["state"]["terminated"]["exitCode"]
+        for s in shared_node.get("Pod", "ordered")["status"]["initContainerStatuses"]
+    ] == [0, 0]
 
 
 def test_a_failing_init_container_is_tried_again_and_holds_the_pod_back(shared_node, tmp_path):
@@ -65,8 +67,18 @@ def test_a_failing_init_container_is_tried_again_and_holds_the_pod_back(shared_n
 
 def test_environment_comes_from_values_objects_fields_and_the_node(shared_node):
     shared_node.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}, "data": {"LEVEL": "debug", "x": "1"}},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": "default"}, "stringData": {"KEY": "hush"}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "settings", "namespace": "default"},
+            "data": {"LEVEL": "debug", "x": "1"},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "keys", "namespace": "default"},
+            "stringData": {"KEY": "hush"},
+        },
         pod(
             "environment",
             script(
@@ -76,7 +88,10 @@ def test_environment_comes_from_values_objects_fields_and_the_node(shared_node):
                     {"name": "JOINED", "value": "$(PLAIN)-$(MISSING)-$$(PLAIN)"},
                     {"name": "FROM_MAP", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "LEVEL"}}},
                     {"name": "FROM_SECRET", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "KEY"}}},
-                    {"name": "OPTIONAL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "no", "optional": True}}},
+                    {
+                        "name": "OPTIONAL",
+                        "valueFrom": {"secretKeyRef": {"name": "keys", "key": "no", "optional": True}},
+                    },
                     {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                     {"name": "LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
                     {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
@@ -90,7 +105,9 @@ def test_environment_comes_from_values_objects_fields_and_the_node(shared_node):
     )
     shared_node.until(lambda: phase(shared_node, "environment") == "Succeeded")
     found = json.loads(log(shared_node, "environment").text)
-    assert {k: found[k] for k in ("PLAIN", "JOINED", "FROM_MAP", "FROM_SECRET", "NAME", "LABEL", "CPU", "S_LEVEL", "S_x")} == {
+    assert {
+        k: found[k] for k in ("PLAIN", "JOINED", "FROM_MAP", "FROM_SECRET", "NAME", "LABEL", "CPU", "S_LEVEL", "S_x")
+    } == {
         "PLAIN": "a",
         "JOINED": "a-$(MISSING)-$(PLAIN)",
         "FROM_MAP": "debug",
@@ -120,7 +137,12 @@ def test_the_daemons_credentials_stay_with_it(tmp_path, monkeypatch):
 
 
 def test_config_maps_and_secrets_are_files_that_follow_their_objects(shared_node):
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files", "namespace": "default"}, "data": {"a.txt": "one"}}
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "files", "namespace": "default"},
+        "data": {"a.txt": "one"},
+    }
     shared_node.apply(
         config,
         pod(
@@ -142,7 +164,10 @@ def test_config_maps_and_secrets_are_files_that_follow_their_objects(shared_node
 
 def test_a_missing_config_map_is_waited_for_and_named(shared_node):
     shared_node.apply(
-        pod("waits", container(env=[{"name": "ANSWER", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "k"}}}]))
+        pod(
+            "waits",
+            container(env=[{"name": "ANSWER", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "k"}}}]),
+        )
     )
 
     def waits():
@@ -150,13 +175,22 @@ def test_a_missing_config_map_is_waited_for_and_named(shared_node):
         return state.get("reason") == "CreateContainerConfigError" and state["message"] == 'configmap "later" not found'
 
     shared_node.until(waits)
-    shared_node.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later", "namespace": "default"}, "data": {"k": "v"}})
+    shared_node.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "later", "namespace": "default"},
+            "data": {"k": "v"},
+        }
+    )
     shared_node.until(lambda: is_true(shared_node.get("Pod", "waits"), "Ready"))
 
 
 def test_an_unknown_image_says_what_is_known(shared_node):
     shared_node.apply(pod("strange", {"name": "c", "image": "docker.io/library/redis:7"}))
-    shared_node.until(lambda: status_of(shared_node, "strange")["state"].get("waiting", {}).get("reason") == "ErrImagePull")
+    shared_node.until(
+        lambda: status_of(shared_node, "strange")["state"].get("waiting", {}).get("reason") == "ErrImagePull"
+    )
     message = status_of(shared_node, "strange")["state"]["waiting"]["message"]
     assert "docker.io/library/redis:7" in message
     assert "/answering, /script" in message
@@ -175,15 +209,26 @@ def test_a_crashing_container_backs_off_and_keeps_the_previous_log(shared_node):
     assert status["lastState"]["terminated"]["reason"] == "Error"
     assert not is_true(shared_node.get("Pod", "crashes"), "Ready")
     assert log(shared_node, "crashes", previous="true", tailLines=1).text == "no such model\n"
-    gaps = [s for s in (shared_node.cluster.select("v1", "Event", "default")) if s["reason"] == "BackOff" and s["involvedObject"]["name"] == "crashes"]
+    gaps = [
+        s
+        for s in (shared_node.cluster.select("v1", "Event", "default"))
+        if s["reason"] == "BackOff" and s["involvedObject"]["name"] == "crashes"
+    ]
     delays = sorted({float(e["message"].split()[1].rstrip("s")) for e in gaps})
     assert delays[:2] == [0.2, 0.4]
 
 
 def test_readiness_follows_the_probe_in_both_directions(shared_node, tmp_path):
     marker = tmp_path / "unready"
-    shared_node.apply(pod("probed", container(env=env(UNREADY_FILE=str(marker)), readinessProbe={
-        "httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1})))
+    shared_node.apply(
+        pod(
+            "probed",
+            container(
+                env=env(UNREADY_FILE=str(marker)),
+                readinessProbe={"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
+            ),
+        )
+    )
     shared_node.until(lambda: is_true(shared_node.get("Pod", "probed"), "Ready"))
     marker.touch()
     shared_node.until(lambda: not is_true(shared_node.get("Pod", "probed"), "Ready"))
@@ -200,7 +245,9 @@ def test_a_failed_liveness_probe_restarts_the_container(shared_node, tmp_path):
     marker.touch()
     shared_node.until(lambda: status_of(shared_node, "alive")["lastState"])
     marker.unlink()
-    shared_node.until(lambda: status_of(shared_node, "alive")["restartCount"] >= 1 and status_of(shared_node, "alive")["ready"])
+    shared_node.until(
+        lambda: status_of(shared_node, "alive")["restartCount"] >= 1 and status_of(shared_node, "alive")["ready"]
+    )
 
 
 def test_a_startup_probe_gives_a_slow_container_its_time(shared_node):
@@ -214,7 +261,7 @@ def test_a_startup_probe_gives_a_slow_container_its_time(shared_node):
 
 
 def test_exec_probes_and_several_containers(shared_node):
-    probe = {"exec": {"command": ["sh", "-c", "test -n \"$ANSWER\""]}, "periodSeconds": 1}
+    probe = {"exec": {"command": ["sh", "-c", 'test -n "$ANSWER"']}, "periodSeconds": 1}
     side = script("import time; time.sleep(60)", "side", env=env(ANSWER="yes"), readinessProbe=probe)
     shared_node.apply(pod("double", container(), side))
     shared_node.until(lambda: is_true(shared_node.get("Pod", "double"), "Ready"))
@@ -233,7 +280,10 @@ def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace_time(shared_node):
 
 def test_children_of_a_container_end_with_it(shared_node, tmp_path):
     child = tmp_path / "child"
-    text = f"import subprocess,sys,time; p=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']); open({str(child)!r},'w').write(str(p.pid)); time.sleep(60)"
+    text = (
+        "import subprocess,sys,time; p=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']); "
+        f"open({str(child)!r},'w').write(str(p.pid)); time.sleep(60)"
+    )
     shared_node.apply(pod("parent", script(text)))
     shared_node.until(lambda: child.exists() and child.read_text())
     shared_node.request("DELETE", "/api/v1/namespaces/default/pods/parent", {"gracePeriodSeconds": 1})

@@ -7,7 +7,6 @@ import urllib.request
 
 import httpx2
 import pytest
-
 from local_cluster import container, deployment, env, is_true, service
 
 pytestmark = pytest.mark.integration

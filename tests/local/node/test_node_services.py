@@ -4,7 +4,6 @@ import socket
 
 import httpx2
 import pytest
-
 from local_cluster import TestNode, container, deployment, env, is_true, service
 
 pytestmark = pytest.mark.integration
@@ -39,7 +38,9 @@ def test_a_taken_port_makes_the_service_not_ready_and_names_port_and_process(sha
 
 def test_a_changed_wish_is_followed(shared_node, taken):
     shared_node.apply(service("changes", {"slipway.dev/local-port": str(taken)}))
-    shared_node.until(lambda: (condition(shared_node, "changes", "slipway.dev/LocalPorts") or {}).get("status") == "False")
+    shared_node.until(
+        lambda: (condition(shared_node, "changes", "slipway.dev/LocalPorts") or {}).get("status") == "False"
+    )
     shared_node.apply(service("changes"))
     shared_node.until(lambda: condition(shared_node, "changes", "slipway.dev/LocalPorts")["status"] == "True")
 
@@ -94,9 +95,15 @@ def test_a_deleted_service_closes_its_port(shared_node):
 
 
 def test_several_ports_and_an_unnamed_one(shared_node):
-    two = service("two", ports=[{"name": "rest", "port": 80, "targetPort": 8080}, {"name": "metrics", "port": 81, "targetPort": "rest"}])
+    two = service(
+        "two",
+        ports=[{"name": "rest", "port": 80, "targetPort": 8080}, {"name": "metrics", "port": 81, "targetPort": "rest"}],
+    )
     shared_node.apply(two, deployment("two", container(env=env(ANSWER="2")), replicas=1))
     shared_node.until(lambda: shared_node.pods("app=two") and is_true(shared_node.pods("app=two")[0], "Ready"))
-    assert httpx2.get(shared_node.url("two"), trust_env=False).text == httpx2.get(shared_node.url("two", "metrics"), trust_env=False).text
+    assert (
+        httpx2.get(shared_node.url("two"), trust_env=False).text
+        == httpx2.get(shared_node.url("two", "metrics"), trust_env=False).text
+    )
     ports = json.loads(shared_node.get("Service", "two")["metadata"]["annotations"]["slipway.dev/local-ports"])
     assert ports.keys() == {"rest", "metrics"}

@@ -2,18 +2,23 @@
 
 import http.server
 import os
+import pathlib
 import signal
 import sys
 import threading
 import time
 
 
+def is_there(variable):
+    return variable in os.environ and pathlib.Path(os.environ[variable]).exists()
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         code = 200
-        if self.path == "/ready" and os.path.exists(os.environ.get("UNREADY_FILE", "")):
+        if self.path == "/ready" and is_there("UNREADY_FILE"):
             code = 503
-        if self.path == "/live" and os.path.exists(os.environ.get("DEAD_FILE", "")):
+        if self.path == "/live" and is_there("DEAD_FILE"):
             code = 500
         if self.path == "/slow":
             time.sleep(1)
