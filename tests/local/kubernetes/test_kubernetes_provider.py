@@ -102,7 +102,7 @@ def test_a_secret_value_is_never_in_a_message(provider):
     [
         ("kubernetes:apps/v1:Deploymnt", "did you mean Deployment?"),
         ("kubernetes:extensions/v1beta1:StatefulSet", "did you mean apps/v1"),
-        ("kubernetes:helm.sh/v3:Release", "is not supported on this machine"),
+        ("kubernetes:helm.sh/v3:Chart", "is not supported on this machine"),
         ("kubernetes:apps/v1:DeploymentPatch", "is not supported on this machine"),
     ],
 )
@@ -389,8 +389,8 @@ def test_a_helm_release_is_checked_against_the_sdk(provider):
     with pytest.raises(InvalidError) as caught:
         kind.check(call(RELEASE), {}, {"chrat": "keda"})
     assert [f.reason for f in caught.value.failures] == [
-        "Release res: is not a property of Release; did you mean chart?",
-        "Release res: is required by Release",
+        "Release res: chrat is not a property of Release; did you mean chart?",
+        "Release res: chart is required by Release",
     ]
 
 
