@@ -1,15 +1,20 @@
 """Take an environment down: everything that was made, every process, and for `local` what was kept."""
 
+import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
-from release.engine import Outcome, run
-from release.environment import Environment
+from release.documents import parts
+from release.engine import Engine, Outcome, run
+from release.environment import Environment, read_deployed
 from release.errors import SlipwayError
+from release.events import urn_name
 from release.healing import heal
 from release.lock import EnvironmentLock, end_engine_left_behind
 from release.platform import Platform, stand_ready, stop_local
+from release.registry import Registry
 
 _KEPT = {"log", "lock"}
 
@@ -42,6 +47,19 @@ def take_down(environment: Environment, lock: EnvironmentLock, say: Callable[[st
     return Removed(outcome, trouble)
 
 
+def _refuse_protected(engine: Engine) -> None:
+    """Before anything is deleted: the engine would find out after the versions are gone."""
+    state = json.loads(engine.call("stack", "export", "--stack", engine.environment.name))
+    kept = [urn_name(str(found["urn"])) for found in parts(state, "deployment", "resources") if found.get("protect")]
+    if kept:
+        more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
+        raise SlipwayError(
+            "protected",
+            f"{engine.environment.name} is protected: {', '.join(kept[:5])}{more} may not be deleted",
+            f"if it must go: pulumi state unprotect --all --stack {engine.environment.name}, then run this again",
+        )
+
+
 def forget(environment: Environment) -> None:
     """Remove all that Slipway keeps about an environment on this machine, its logs excepted."""
     if not environment.directory.is_dir():
@@ -57,6 +75,13 @@ def forget(environment: Environment) -> None:
 
 def _destroy(platform: Platform, lock: EnvironmentLock, say: Callable[[str], None]) -> Outcome:
     heal(platform.engine, lock, say)
+    _refuse_protected(platform.engine)
+    environment = platform.engine.environment
+    deployed = read_deployed(environment)
+    if deployed.outputs.get("models_bucket"):
+        # An emulation that began empty may have no groups to look into.
+        with suppress(SlipwayError) if environment.is_local else nullcontext():
+            Registry(environment, deployed).forget()
     # An emulation that began empty holds nothing of what the state lists: look first, then destroy what is there.
     arguments = ("--refresh",) if platform.fresh else ()
     outcome = run(platform.engine, "destroy", lock, arguments=arguments)

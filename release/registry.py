@@ -167,6 +167,14 @@ class Registry:
             )
         return self.find(entry.model, entry.version)
 
+    def forget(self) -> None:
+        """Delete every version of every model: a group that has versions cannot be deleted."""
+        for group in self._groups.values():
+            with self._asking(f"deleting the versions in {group}"):
+                pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+                for arn in [entry["ModelPackageArn"] for page in pages for entry in page["ModelPackageSummaryList"]]:
+                    self._sagemaker.delete_model_package(ModelPackageName=arn)
+
     def golden(self, entry: ModelVersion) -> "tuple[Manifest, Golden]":
         """The question that a version's package carries, read from the front of its file without the model itself."""
         import tarfile

@@ -184,7 +184,7 @@ def _problem(found: ServiceStatus, cluster: Cluster, service: DeployedService) -
     troubles += [
         f"pod {pod.name} was restarted within the last minute ({pod.restarts} restarts)"
         for pod in found.pods
-        if pod.restarts and _just_ended(pod)
+        if pod.restarts and _just_crashed(pod)
     ]
     return troubles[0] if troubles else ""
 
@@ -200,5 +200,7 @@ def _trouble(pod: Pod, cluster: Cluster) -> str:
     return f"pod {pod.name} cannot start: {pod.waiting}" if pod.waiting else ""
 
 
-def _just_ended(pod: Pod) -> bool:
-    return pod.last_exit is not None and seconds_since(pod.last_exit.at) < _NEW_SECONDS
+def _just_crashed(pod: Pod) -> bool:
+    """Whether it ended by itself within the last minute; one that was started again with the machine did not."""
+    end = pod.last_exit
+    return end is not None and end.reason != "NodeRestarted" and seconds_since(end.at) < _NEW_SECONDS

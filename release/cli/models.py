@@ -8,6 +8,8 @@ from release.cli.options import EnvironmentOption, JsonOption, begin, command_ap
 
 app = command_app(__doc__ or "")
 
+_METRICS_SHOWN = 2
+
 ModelArgument = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model.")]
 
 
@@ -43,7 +45,8 @@ def models(model: ModelArgument = None, env: EnvironmentOption = "local", json: 
             entry.version,
             entry.state,
             entry.decided_by or "-",
-            " ".join(f"{name} {float(value):.3g}" for name, value in entry.metrics.items()) or "-",
+            " ".join(f"{name} {float(value):.3g}" for name, value in list(entry.metrics.items())[:_METRICS_SHOWN])
+            or "-",
             ", ".join(live.get((entry.model, entry.version), [])) or "-",
         )
         for entry in found
