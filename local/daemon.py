@@ -92,7 +92,7 @@ class Daemon:
         self._ports: dict[str, Any] = read(layout.ports_file) or {}
         self._emulation = Emulation(layout, self._port("aws"))
         self._environment: dict[str, str] = {}
-        self._node: "Node | None" = None
+        self._node: Node | None = None
         self._kubernetes = ""
 
     async def start(self) -> dict[str, Any]:

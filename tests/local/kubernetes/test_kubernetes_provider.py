@@ -70,13 +70,13 @@ def test_misspelt_and_mistyped_properties_are_refused_by_path_all_at_once(provid
     item["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = "80"
     item["specs"] = {}
     del item["spec"]["selector"]
+    at = "spec.template.spec.containers[0]"
     assert sorted(refused(provider, DEPLOYMENT, item)) == [
         "Deployment res: spec.replicas must be a whole number, got text",
         "Deployment res: spec.selector is required by DeploymentSpec",
-        "Deployment res: spec.template.spec.containers[0].imagePullPolcy is not a property of Container; "
-        "did you mean imagePullPolicy?",
-        "Deployment res: spec.template.spec.containers[0].ports[0].containerPort must be a whole number, got text",
-        "Deployment res: spec.template.spec.containers[0].stdin must be true or false, got text",
+        f"Deployment res: {at}.imagePullPolcy is not a property of Container; did you mean imagePullPolicy?",
+        f"Deployment res: {at}.ports[0].containerPort must be a whole number, got text",
+        f"Deployment res: {at}.stdin must be true or false, got text",
         "Deployment res: specs is not a property of Deployment; did you mean spec?",
     ]
 
