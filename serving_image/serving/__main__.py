@@ -74,6 +74,17 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
             metrics = Metrics(given["index"], settings.workers, given["metrics"])
             rest_socket = sockets.socket(fileno=given["rest"])
             Worker(settings, rest_socket, given["grpc"], metrics, given["parent"]).run()
+        case ["ship", parent] if parent.isdigit():
+            import os
+            import signal
+
+            from serving.shipping import Shipper
+
+            # The server tells it to end, by closing the pipe; a signal to the whole group is not meant for it.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.nice(19)
+            Shipper(settings, log).run(int(parent))
         case _:
             sys.stderr.write(_USAGE)
             return Exit.USAGE

@@ -9,10 +9,9 @@ from serving.errors import InvalidInputError
 from serving.grpc_messages import MESSAGES
 from serving.ids import new_id
 from serving.manifest import Tensor
-from serving.model import Model
-from serving.onnx_session import Feeds
 from serving.plane import Answer, Question
-from serving.tensors import DTYPES, Array, from_bytes, from_values, to_bytes
+from serving.signature import Signature
+from serving.tensors import DTYPES, Array, Feeds, from_bytes, from_values, to_bytes
 from serving.v2 import check_feeds, check_input, check_outputs
 
 _Response = MESSAGES["ModelInferResponse"]
@@ -42,7 +41,7 @@ class Asked(Question):
     raw: bool
 
 
-def read(model: Model, request: Any, max_rows: int) -> Asked:
+def read(model: Signature, request: Any, max_rows: int) -> Asked:
     """The question in a ModelInferRequest.
 
     Raises:
@@ -85,6 +84,18 @@ def write(question: Asked, answer: Answer) -> Any:
         else:
             getattr(output.contents, _CONTENTS[datatype]).extend(_plain(array))
     return response
+
+
+def read_outputs(model: Signature, response: Any) -> dict[str, Array]:
+    """The output tensors in a ModelInferResponse that `write` made."""
+    arrays: dict[str, Array] = {}
+    for index, output in enumerate(response.outputs):
+        tensor, shape = model.outputs[output.name], tuple(output.shape)
+        if response.raw_output_contents:
+            arrays[output.name] = from_bytes(tensor, response.raw_output_contents[index], shape)
+        else:
+            arrays[output.name] = _from_contents(tensor, output.contents, shape)
+    return arrays
 
 
 def _from_contents(tensor: Tensor, contents: Any, shape: tuple[int, ...]) -> Array:

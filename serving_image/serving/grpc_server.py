@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from serving import errors, grpc_codec, v2
 from serving.api_keys import ApiKeys
+from serving.capture import Capture
 from serving.errors import InvalidInputError, ServingError
 from serving.exits import CommandError, Exit
 from serving.grpc_messages import HEALTH_SERVICE, MESSAGES, SERVICE
@@ -23,6 +24,7 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.plane import Plane
 from serving.settings import Settings
+from serving.spool import Kind
 
 STATUS: dict[type[ServingError], grpc.StatusCode] = {
     errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,9 +46,12 @@ Method = Callable[[Any, grpc.ServicerContext], Any]
 class GrpcServer:
     """Serves a `Plane` over gRPC on an address; like REST it answers while it drains, but is not ready any more."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, settings: Settings) -> None:
+    def __init__(
+        self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, capture: Capture, settings: Settings
+    ) -> None:
         self.ready = True
         self._plane, self._log, self._keys, self._max_rows = plane, log, keys, settings.max_rows
+        self._capture = capture
         self._lock = threading.Lock()
         labels = {"protocol": "grpc", "route": "infer"}
         self._seconds = metrics.histogram(
@@ -132,7 +137,10 @@ class GrpcServer:
         remaining = cast("float | None", context.time_remaining())  # the stubs forget calls without a deadline
         if remaining is not None:
             question.deadline = question.started + remaining
-        response = grpc_codec.write(question, self._plane.answer(question))
+        response = grpc_codec.write(question, self._plane.answer(question)).SerializeToString()
+        if self._capture.predictions is not None:
+            asked = request.SerializeToString()
+            self._capture.prediction(Kind.GRPC, question, asked, None, response, None)
         self._count(grpc.StatusCode.OK, time.perf_counter() - question.started)
         return response
 
@@ -188,4 +196,4 @@ def _reader(message: type[Any]) -> Callable[[bytes], Any]:
 
 
 def _serialized(message: Any) -> bytes:
-    return message.SerializeToString()
+    return message if isinstance(message, bytes) else message.SerializeToString()

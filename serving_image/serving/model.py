@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from serving.errors import InvalidInputError, ServingError
-from serving.manifest import FLOATS, MODEL_FILE, Golden, Manifest, PackageError, Tensor
-from serving.onnx_session import Feeds, Node, Session, first_line, open_session
+from serving.manifest import FLOATS, MODEL_FILE, Golden, PackageError, Tensor
+from serving.onnx_session import Node, Session, first_line, open_session
 from serving.package import Package
-from serving.rows import Rows
-from serving.tensors import DTYPES, ONNX_TYPES, Array, check_shape, from_values
+from serving.signature import Signature
+from serving.tensors import DTYPES, ONNX_TYPES, Array, Feeds, check_shape, from_values
 
 _WARM_UP_RUNS = 20
 
@@ -20,20 +20,12 @@ class GoldenMismatchError(PackageError):
     """The model loaded, but does not give the answer that its package states."""
 
 
-class Model:
+class Model(Signature):
     """One model version, ready to answer. `run` may be called from several threads at once."""
 
     def __init__(self, package: Package, session: Session, max_rows: int) -> None:
-        self.manifest: Manifest = package.manifest
-        self.name = package.manifest.name
-        self.version = package.manifest.version
-        self.inputs: dict[str, Tensor] = {tensor.name: tensor for tensor in package.manifest.inputs}
-        self.outputs: dict[str, Tensor] = {tensor.name: tensor for tensor in package.manifest.outputs}
-        self.output_names = list(self.outputs)
+        super().__init__(package.manifest, max_rows)
         self.golden: Golden = package.golden
-        self.rows = Rows(package.manifest, max_rows)
-        self.has_rows = all(tensor.shape[0] == -1 for tensor in (*package.manifest.inputs, *package.manifest.outputs))
-        """Whether the first dimension of every tensor is the rows of the request."""
         self.batches = False
         """Whether rows of several requests may share one run: seen at load to give the same answers."""
         self.seconds_a_run = 0.0

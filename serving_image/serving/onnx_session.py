@@ -7,10 +7,7 @@ from typing import Any, Protocol, cast
 import onnxruntime
 
 from serving.manifest import PackageError
-from serving.tensors import Array
-
-Feeds = dict[str, Array]
-"""Input tensors by name."""
+from serving.tensors import Array, Feeds
 
 _GPU = "CUDAExecutionProvider"
 

@@ -11,16 +11,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from serving.errors import DeadlineExceededError, InvalidInputError, NotFoundError, OverloadedError, ServingError
 from serving.metrics import ROWS, Metrics
-from serving.model import Model
-from serving.onnx_session import Feeds
 from serving.rows import Row
-from serving.tensors import Array
+from serving.signature import Signature
+from serving.tensors import Array, Feeds
+
+if TYPE_CHECKING:
+    from serving.model import Model
 
 INLINE_SECONDS = 0.001
 """A run expected to take less is made on the event loop itself: handing it to a thread costs more than it frees."""
@@ -35,7 +37,7 @@ class Question:
 
     def __init__(
         self,
-        model: Model,
+        model: Signature,
         count: int,
         *,
         rows: Sequence[Row] | None = None,
@@ -98,13 +100,13 @@ Done = Callable[[Question, Answer | ServingError], None]
 class Plane:
     """The models of this process and how questions get to them."""
 
-    def __init__(self, models: Sequence[Model], metrics: Metrics, *, max_queue: int, deadline_seconds: float) -> None:
+    def __init__(self, models: "Sequence[Model]", metrics: Metrics, *, max_queue: int, deadline_seconds: float) -> None:
         self.models: Mapping[tuple[str, str], Model] = {(model.name, model.version): model for model in models}
         self.default = models[0]
         self.deadline_seconds = deadline_seconds
         self._lines = {id(model): _Line(model, metrics, max_queue) for model in models}
 
-    def model(self, name: str, version: str | None = None) -> Model:
+    def model(self, name: str, version: str | None = None) -> "Model":
         """The model of that name, the default version unless one is given.
 
         Raises:
@@ -150,7 +152,7 @@ class Plane:
 class _Line:
     """The questions waiting for one model, and the runs that answer them."""
 
-    def __init__(self, model: Model, metrics: Metrics, max_queue: int) -> None:
+    def __init__(self, model: "Model", metrics: Metrics, max_queue: int) -> None:
         self._model = model
         self._max_queue = max_queue
         self._waiting: deque[tuple[Question, Done]] = deque()
@@ -265,7 +267,7 @@ class _Line:
 class _Tally:
     """What is counted about a model; runs are made on several threads."""
 
-    def __init__(self, model: Model, metrics: Metrics) -> None:
+    def __init__(self, model: "Model", metrics: Metrics) -> None:
         labels = {"model": model.name, "model_version": model.version}
         self._lock = threading.Lock()
         self._rows = metrics.counter("slipway_rows_total", "Rows that a model was run on.", labels)

@@ -9,6 +9,7 @@ import msgspec
 
 from serving import errors, openapi, v2
 from serving.api_keys import ApiKeys
+from serving.capture import Capture, read_outcomes
 from serving.errors import InvalidInputError, MethodNotAllowedError, NotFoundError, NotReadyError, ServingError
 from serving.http_server import JSON, Request
 from serving.ids import new_id
@@ -16,6 +17,7 @@ from serving.logs import Log
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.plane import Answer, Plane, Question
+from serving.spool import Kind
 
 STATUS: dict[type[ServingError], int] = {
     errors.InvalidInputError: 400,
@@ -38,10 +40,12 @@ Route = Callable[[Request], None]
 class Rest:
     """Answers HTTP requests from a `Plane`. `handle` and `refuse` are what an HttpServer wants."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, *, max_rows: int) -> None:
+    def __init__(
+        self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, capture: Capture, *, max_rows: int
+    ) -> None:
         self.ready = True
         self._plane, self._metrics, self._log = plane, metrics, log
-        self._keys, self._max_rows = keys, max_rows
+        self._keys, self._capture, self._max_rows = keys, capture, max_rows
         self._encode = msgspec.json.Encoder().encode
         self._prefixes = {id(model): self._prefix(model) for model in plane.models.values()}
         self._seconds = {
@@ -87,6 +91,7 @@ class Rest:
         models = self._plane.models.values()
         routes: dict[bytes, dict[bytes, Route]] = {
             b"/predict": {b"POST": self._guarded(self._predict)},
+            b"/outcomes": {b"POST": self._guarded(self._outcomes)},
             b"/metrics": _get(self._scrape),
             b"/docs": _get(self._docs),
             b"/openapi.json": _get(self._openapi),
@@ -153,7 +158,8 @@ class Rest:
             body = self._prefixes[id(question.model)] + self._encode(predictions) + b"}"
         except Exception as error:  # noqa: BLE001 - as in `handle`, which this runs after
             return self._defect(request, error)
-        return self._answer(request, "predict", body)
+        self._answer(request, "predict", body)
+        return self._capture.prediction(Kind.PREDICT, question, request.body, None, body, None)
 
     def _infer(self, request: Request, model: Model) -> None:
         try:
@@ -172,9 +178,19 @@ class Rest:
         except Exception as error:  # noqa: BLE001 - as in `handle`, which this runs after
             return self._defect(request, error)
         if json_length is None:
-            return self._answer(request, "infer", body)
-        length = b"Inference-Header-Content-Length: %d\r\n" % json_length
-        return self._answer(request, "infer", body, b"application/octet-stream", length)
+            self._answer(request, "infer", body)
+        else:
+            length = b"Inference-Header-Content-Length: %d\r\n" % json_length
+            self._answer(request, "infer", body, b"application/octet-stream", length)
+        return self._capture.prediction(Kind.INFER, question, request.body, _json_length(request), body, json_length)
+
+    def _outcomes(self, request: Request) -> None:
+        if self._capture.outcomes is None:
+            raise NotFoundError("this service keeps no outcomes: SLIPWAY_OUTCOMES_URI is not set")
+        _check_encoding(request)
+        count, record = read_outcomes(request.body, self._max_rows)
+        self._capture.outcomes.add(record)
+        self._answer(request, "other", self._encode({"accepted": count}))
 
     # everything else
 

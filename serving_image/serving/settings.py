@@ -17,6 +17,9 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
+S3Uri = Annotated[str, Meta(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/.*)?$")]
+
+
 class SettingsError(ValueError):
     """The environment of this process is wrong. The message has one line for each mistake."""
 
@@ -56,6 +59,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Most rows in one request; more are answered 413."""
     api_keys_file: Path | None = None
     """File with the API keys, one a line; unset: everyone may ask. Read again whenever it changes."""
+    api_keys_secret: str | None = None
+    """ARN of a Secrets Manager secret with the keys; it is copied into `api_keys_file`, again every minute."""
+    capture_uri: S3Uri | None = None
+    """Where predictions are captured: `s3://bucket/service/`; unset: they are not."""
+    outcomes_uri: S3Uri | None = None
+    """Where outcomes are kept: `s3://bucket/service/`; unset: `/outcomes` does not exist."""
+    spool_dir: Path = Path("/var/slipway/spool")
+    """Where they wait until they are there."""
+    spool_max_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 1024 * 1024 * 1024
+    """Most bytes that may wait; then the oldest are dropped, and counted."""
+    capture_flush_seconds: Annotated[float, Meta(gt=0, le=60)] = 1
+    """How much a killed process may lose, in seconds."""
+    capture_segment_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60
+    """How long records are gathered into one file, in seconds."""
     max_queue: Annotated[int, Meta(ge=1)] = 1024
     """Most requests that may wait for the model in one worker; one more is answered 429."""
     deadline_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30
@@ -66,6 +83,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Threads of one run of the model; more than 1 helps large models only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
+
+
+def keys_file(settings: Settings) -> Path | None:
+    """Where the API keys are read from; None: everyone may ask. A secret without a file has one beside the spool."""
+    if settings.api_keys_file is None and settings.api_keys_secret is not None:
+        return settings.spool_dir / "api-keys"
+    return settings.api_keys_file
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -116,6 +140,8 @@ def _expected(kind: Any, message: str) -> str:
     )
     if parts[0] == Digest:
         return "expected sha256:<64 hex digits>"
+    if parts[0] == S3Uri:
+        return "expected s3://bucket/prefix/"
     bare = get_args(parts[0])[0] if get_origin(parts[0]) is Annotated else parts[0]
     if get_origin(bare) is Literal:
         return "expected one of " + ", ".join(get_args(bare))

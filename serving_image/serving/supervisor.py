@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+from serving.companion import Companion, is_wanted
 from serving.exits import CommandError, Exit
 from serving.logs import Log
 from serving.metrics import new_shared
@@ -37,16 +38,21 @@ class Supervisor:
         """Supervise until told to stop. A worker that cannot start at all ends everything, with its exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        companion = Companion(self._log) if is_wanted(self._settings) else None
         self._workers = {index: _Slot() for index in range(self._settings.workers)}
         try:
             while not self._stopping:
                 for index, slot in self._workers.items():
                     if (code := self._look_after(index, slot)) is not None:
                         return code
+                if companion is not None:
+                    companion.look_after()
                 time.sleep(0.1)
             return Exit.OK
         finally:
             self._end()
+            if companion is not None:
+                companion.end()
 
     def _look_after(self, index: int, slot: "_Slot") -> Exit | None:
         now = time.monotonic()

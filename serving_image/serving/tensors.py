@@ -11,6 +11,8 @@ from serving.errors import InvalidInputError
 from serving.manifest import Tensor
 
 Array = npt.NDArray[Any]
+Feeds = dict[str, Array]
+"""Input tensors by name."""
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),

@@ -13,10 +13,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from serving.errors import InvalidInputError, TooLargeError, explain
 from serving.ids import new_id
 from serving.manifest import FLOATS, Tensor
-from serving.model import Model
-from serving.onnx_session import Feeds
 from serving.plane import Answer, Question
-from serving.tensors import Array, check_shape, from_bytes, from_values, to_bytes
+from serving.signature import Signature
+from serving.tensors import Array, Feeds, check_shape, from_bytes, from_values, to_bytes
 
 Parameters = dict[str, Any]
 
@@ -77,7 +76,7 @@ class Asked(Question):
     client_id: str
 
 
-def read(model: Model, body: bytes, json_length: int | None, max_rows: int) -> Asked:
+def read(model: Signature, body: bytes, json_length: int | None, max_rows: int) -> Asked:
     """The question in the body of an infer request; `json_length` is where its JSON ends when tensors follow.
 
     Raises:
@@ -122,7 +121,7 @@ def write(question: Asked, answer: Answer) -> tuple[bytes, int | None]:
     return (body + b"".join(tensors), len(body)) if tensors else (body, None)
 
 
-def metadata(model: Model, versions: Sequence[str]) -> Mapping[str, Any]:
+def metadata(model: Signature, versions: Sequence[str]) -> Mapping[str, Any]:
     """What `GET /v2/models/{model}` answers."""
     return {
         "name": model.name,
@@ -133,7 +132,7 @@ def metadata(model: Model, versions: Sequence[str]) -> Mapping[str, Any]:
     }
 
 
-def check_feeds(model: Model, feeds: Feeds, max_rows: int) -> int:
+def check_feeds(model: Signature, feeds: Feeds, max_rows: int) -> int:
     """The number of rows in a question's tensors, which must be all that the model takes.
 
     Raises:
@@ -156,7 +155,7 @@ def check_feeds(model: Model, feeds: Feeds, max_rows: int) -> int:
     return count
 
 
-def check_outputs(model: Model, names: Sequence[str]) -> list[str]:
+def check_outputs(model: Signature, names: Sequence[str]) -> list[str]:
     """The outputs that are wanted: all when none is named."""
     for name in names:
         if name not in model.outputs:
@@ -164,7 +163,7 @@ def check_outputs(model: Model, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names)) or model.output_names
 
 
-def check_input(model: Model, name: str, datatype: str, shape: tuple[int, ...], feeds: Feeds) -> Tensor:
+def check_input(model: Signature, name: str, datatype: str, shape: tuple[int, ...], feeds: Feeds) -> Tensor:
     """The model's input of that name, when datatype and shape are its own and it is not there yet."""
     tensor = model.inputs.get(name)
     if tensor is None:
@@ -177,7 +176,7 @@ def check_input(model: Model, name: str, datatype: str, shape: tuple[int, ...], 
     return tensor
 
 
-def _feeds(model: Model, inputs: list[_Input], tail: memoryview) -> Feeds:
+def _feeds(model: Signature, inputs: list[_Input], tail: memoryview) -> Feeds:
     feeds: Feeds = {}
     position = 0
     for given in inputs:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from serving.api_keys import ApiKeys
+from serving.capture import Capture
+from serving.companion import Companion, is_wanted
 from serving.grpc_server import GrpcServer
 from serving.http_server import HttpServer, Limits
 from serving.logs import Log
@@ -19,7 +21,7 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.plane import Plane
 from serving.rest import Rest
-from serving.settings import Settings
+from serving.settings import Settings, keys_file
 from serving.startup import open_model
 
 
@@ -53,19 +55,30 @@ class Worker:
             self.log.info("requests are not merged: the model's rows are not independent of each other")
         settings = self.settings
         plane = Plane([model], self.metrics, max_queue=settings.max_queue, deadline_seconds=settings.deadline_seconds)
-        keys = None if settings.api_keys_file is None else ApiKeys(settings.api_keys_file, self.log)
-        rest = Rest(plane, self.metrics, self.log, keys, max_rows=settings.max_rows)
-        grpc = GrpcServer(plane, self.metrics, self.log, keys, settings)
+        file = keys_file(settings)
+        keys = None if file is None else ApiKeys(file, self.log)
+        capture = Capture(settings, model.manifest, self.log, self.metrics)
+        rest = Rest(plane, self.metrics, self.log, keys, capture, max_rows=settings.max_rows)
+        grpc = GrpcServer(plane, self.metrics, self.log, keys, capture, settings)
         info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
         self.metrics.gauge("slipway_workers", "Workers that are up, with the model that they serve.", info).set(1)
         # What exists now lives as long as the process: the collector need not look at it ever again.
         gc.collect()
         gc.freeze()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._serve(rest, grpc, model, began))
-        plane.close()
+        # With several workers it is the supervisor's.
+        companion = Companion(self.log) if self.parent is None and is_wanted(settings) else None
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve(rest, grpc, model, companion, began))
+            plane.close()
+        finally:
+            capture.close()
+            if companion is not None:
+                companion.end()
 
-    async def _serve(self, rest: Rest, grpc: GrpcServer, model: Model, began: float) -> None:
+    async def _serve(
+        self, rest: Rest, grpc: GrpcServer, model: Model, companion: Companion | None, began: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number, rest)
@@ -74,6 +87,8 @@ class Worker:
         version = f"Slipway-Model-Version: {model.version}\r\n".encode()
         server = HttpServer(rest.handle, rest.refuse, Limits(max_body_bytes=self.settings.max_body_bytes), version)
         self._keep(server.keep_time())
+        if companion is not None:
+            self._keep(_look_after(companion))
         listener = await loop.create_server(server.connection, sock=self.rest_socket, backlog=2048)
         grpc.start(self.settings.bind, self.grpc_port)
         address, port = self.rest_socket.getsockname()[:2]
@@ -111,6 +126,12 @@ class Worker:
         asyncio.get_running_loop().remove_reader(self.parent or 0)
         rest.ready = False
         self._stop.set()
+
+
+async def _look_after(companion: Companion) -> None:
+    while True:
+        await asyncio.sleep(1)
+        companion.look_after()
 
 
 def _loop_factory() -> Any:

@@ -98,3 +98,38 @@ def test_a_server_asks_for_keys_and_takes_new_ones_without_a_restart(tmp_path: P
         assert server.post("/predict", row, Authorization=f"Bearer {FIRST}").status == 401
         assert server.post("/predict", row, Authorization=f"Bearer {SECOND}").status == 200
         assert FIRST not in str(server.lines)
+
+
+def test_keys_come_from_secrets_manager_and_follow_a_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+    from moto import mock_aws
+    from serving.secret_keys import SecretKeys
+
+    for name, value in {"ACCESS_KEY_ID": "any", "SECRET_ACCESS_KEY": "any", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    file = tmp_path / "spool" / "api-keys"
+    with mock_aws():
+        client = boto3.client("secretsmanager")
+        arn = client.create_secret(Name="keys", SecretString=f"{FIRST}\n")["ARN"]
+        secret = SecretKeys(arn, file, QUIET)
+        secret.refresh()
+        assert file.stat().st_mode & 0o777 == 0o600
+        keys = ApiKeys(file, QUIET)
+        keys.check(None, FIRST)
+        client.put_secret_value(SecretId=arn, SecretString="short")
+        secret._next = 0.0
+        secret.refresh()
+        assert file.read_text() == f"{FIRST}\n"
+        client.put_secret_value(SecretId=arn, SecretString=SECOND)
+        secret._next = 0.0
+        secret.refresh()
+        looking_again(keys).check(None, SECOND)
+
+
+def test_a_secret_without_a_file_closes_the_door_too() -> None:
+    from serving.settings import Settings, keys_file
+
+    assert keys_file(Settings()) is None
+    assert keys_file(Settings(api_keys_secret="arn", spool_dir=Path("/s"))) == Path("/s/api-keys")
+    assert keys_file(Settings(api_keys_secret="arn", api_keys_file=Path("/k"))) == Path("/k")
