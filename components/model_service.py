@@ -91,7 +91,7 @@ class ModelService(pulumi.ComponentResource):
         self._labels = self._identity.labels
         self.namespace = self._workload.namespace
         self._keys: pulumi.Output[str] | None = None
-        if "api_keys_secret_arn" in args:
+        if "api_keys_secret_arn" in args and self._workload.model:
             self._keys = api_keys_secret(
                 f"{name}-api-keys", self._identity, self.namespace, args["api_keys_secret_arn"], self
             )
