@@ -7,15 +7,16 @@ second run changes nothing, a change changes without replacing, a refresh finds 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from release.documents import part
 from release.engine import Engine, Operation, Outcome, run
 from release.environment import Environment
 from release.errors import SlipwayError
-from release.events import Change, Story
+from release.events import Change, Story, urn_name, urn_type
 from release.lock import EnvironmentLock, changing
 from release.stage import forget_the_dead, staged, stand_ready
 
@@ -123,7 +124,7 @@ class _Performance:
         outcome = run(self.engine, operation, self.lock, on_change=on_change)
         outcome.raise_if_failed()
         if operation == "refresh":
-            _refuse_drift(outcome)
+            refuse_drift(outcome)
         step = Step(name, outcome.seconds, outcome.changes)
         self.report.steps.append(step)
         self.done(step)
@@ -161,13 +162,24 @@ def refuse(what: str, changes: Sequence[Change]) -> None:
     raise SlipwayError("rehearsal-failed", f"{what} ({len(changes)} resources):\n" + "\n".join(shown) + more)
 
 
-def _refuse_drift(outcome: Outcome) -> None:
-    drifted = {kind: count for kind, count in outcome.story.counts.items() if kind not in {"same", "refresh"}}
+def refuse_drift(outcome: Outcome) -> None:
+    """Raise that a refresh found another state than the program's, naming the resources and what is different."""
+    drifted = list(_drifted(outcome.log.with_suffix(".events.jsonl")))
     if drifted:
-        found = ", ".join(f"{count} {kind}" for kind, count in drifted.items())
-        raise SlipwayError(
-            "rehearsal-failed", f"refresh finds another state than `up` has left: {found}", log=outcome.log
-        )
+        more = f"\n  … and {len(drifted) - _DIFFERENCES_SHOWN} more" if len(drifted) > _DIFFERENCES_SHOWN else ""
+        message = f"a refresh finds another state than `up` has left ({len(drifted)} resources):\n"
+        shown = "\n".join(f"  {line}" for line in drifted[:_DIFFERENCES_SHOWN])
+        raise SlipwayError("rehearsal-failed", message + shown + more, log=outcome.log)
+
+
+def _drifted(events: Path) -> Iterator[str]:
+    """What the engine found otherwise, from the log of a refresh: there each resource ends in what has become of it."""
+    for line in events.read_text(encoding="utf-8").splitlines():
+        found = part(json.loads(line), "resOutputsEvent", "metadata")
+        if found.get("op") in {"update", "delete"}:
+            what = ", ".join(found.get("diffs") or ()) or "it"
+            verb = "is gone" if found["op"] == "delete" else f"differs in {what}"
+            yield f"{urn_type(found['urn']).rsplit(':', 1)[-1]} {urn_name(found['urn'])} {verb}"
 
 
 def vary(environment: Environment) -> None:
