@@ -94,8 +94,11 @@ class AwsResource(ResourceType):
         try:
             made = self._definition.create(scope, inputs)
         except (ClientError, BotoCoreError) as error:
-            if not (ours and isinstance(error, ClientError) and is_taken(error)):
+            if not (isinstance(error, ClientError) and is_taken(error)):
                 raise self._explained(error, call) from error
+            if not ours:
+                hint = f"choose another name, or take it over: pulumi import {call.token} {call.name} '{identity}'"
+                raise ProviderError(f"{self._explained(error, call)}; {hint}") from error
             # An interrupted run of ours made it and could not tell the engine: it is brought to what is wanted now.
             made = {}
             self._guarded(call, lambda: self._definition.update(scope, scope.facts(inputs), set(inputs)))

@@ -1,61 +1,64 @@
-"""What moto lacks or answers differently and the components' resources need, each in a few lines on its own objects."""
+"""What moto lacks or answers differently and the components' resources need, each in a few lines on its own objects.
+
+Installed service by service, when the first request for one comes: importing them all would delay every start.
+"""
+
+# moto's own way to a request's parameters is a private method.
+# ruff: noqa: SLF001
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from moto.athena.models import AthenaBackend
-from moto.athena.responses import AthenaResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult, EmptyResult
-from moto.events.responses import EventsHandler
-from moto.iam.responses import IamResponse
-from moto.kafka.models import FakeKafkaCluster
 
 
-def install() -> None:
-    """Adds and mends them."""
-    FakeKafkaCluster._generate_arn = _kafka_arn  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - all there is
-    athena, iam, events = cast("Any", AthenaResponse), cast("Any", IamResponse), cast("Any", EventsHandler)
-    athena.update_work_group = _update_work_group
-    events.update_event_bus = _update_event_bus
-    athena.list_tags_for_resource = _list_tags
-    iam.add_client_id_to_open_id_connect_provider = _add_client_id
-    iam.remove_client_id_from_open_id_connect_provider = _remove_client_id
+def install(service: str) -> None:
+    """Adds and mends the calls of one service."""
+    for mend in _MENDS.get(service, ()):
+        mend()
+
+
+def _athena() -> None:
+    from moto.athena.models import AthenaBackend
+    from moto.athena.responses import AthenaResponse
+
+    _refuse_unknown(AthenaBackend, "get_named_query", "named_queries", "query_id")
+    responses = cast("Any", AthenaResponse)
+    responses.update_work_group = _update_work_group
+    responses.delete_named_query = _forgetting("athena_backend", "named_queries", "NamedQueryId")
+    responses.delete_data_catalog = _forgetting("athena_backend", "data_catalogs", "Name")
+    responses.update_data_catalog = _update_data_catalog
 
 
 def _update_work_group(response: Any) -> ActionResult:
-    backend: AthenaBackend = response.athena_backend
-    group = backend.work_groups[response._get_param("WorkGroup")]  # noqa: SLF001 - moto's own way to parameters
-    group.description = response._get_param("Description") or group.description  # noqa: SLF001
-    group.state = response._get_param("State") or group.state  # noqa: SLF001
-    updates: dict[str, Any] = response._get_param("ConfigurationUpdates") or {}  # noqa: SLF001
+    group = response.athena_backend.work_groups[response._get_param("WorkGroup")]
+    group.description = response._get_param("Description") or group.description
+    group.state = response._get_param("State") or group.state
+    updates: dict[str, Any] = response._get_param("ConfigurationUpdates") or {}
     result: dict[str, Any] | None = updates.pop("ResultConfigurationUpdates", None)
-    removes = [name for name, wanted in updates.items() if name.startswith("Remove") and wanted]
     group.configuration |= {name: value for name, value in updates.items() if not name.startswith("Remove")}
-    for name in removes:
+    for name in (name for name, wanted in updates.items() if name.startswith("Remove") and wanted):
         group.configuration.pop(name.removeprefix("Remove"), None)
     if result is not None:
         group.configuration["ResultConfiguration"] = group.configuration.get("ResultConfiguration", {}) | result
     return EmptyResult()
 
 
-def _list_tags(response: Any) -> ActionResult:
-    """moto takes a resource without tags for one that is not there."""
-    found = response.athena_backend.list_tags_for_resource(response._get_param("ResourceARN"))  # noqa: SLF001
-    return ActionResult(found or {"Tags": []})
+def _update_data_catalog(response: Any) -> ActionResult:
+    catalog = response.athena_backend.data_catalogs[response._get_param("Name")]
+    catalog.description = response._get_param("Description")
+    catalog.parameters = response._get_param("Parameters")
+    return EmptyResult()
 
 
-def _kafka_arn(cluster: Any) -> str:
-    """AWS has the name in it, and one form for serverless clusters and others."""
-    kind = f"{cluster.cluster_name}/{cluster.cluster_id}-s1"
-    return f"arn:aws:kafka:{cluster.region_name}:{cluster.account_id}:cluster/{kind}"
+def _iam() -> None:
+    from moto.iam.responses import IamResponse
 
-
-def _update_event_bus(response: Any) -> tuple[str, dict[str, Any]]:
-    bus = response.events_backend.describe_event_bus(response._get_param("Name"))  # noqa: SLF001
-    bus.description = response._get_param("Description")  # noqa: SLF001
-    bus.kms_key_identifier = response._get_param("KmsKeyIdentifier")  # noqa: SLF001
-    bus.dead_letter_config = response._get_param("DeadLetterConfig")  # noqa: SLF001
-    return json.dumps({"Arn": bus.arn, "Name": bus.name}), response.response_headers
+    responses = cast("Any", IamResponse)
+    responses.add_client_id_to_open_id_connect_provider = _add_client_id
+    responses.remove_client_id_from_open_id_connect_provider = _remove_client_id
 
 
 def _add_client_id(response: Any) -> ActionResult:
@@ -73,5 +76,101 @@ def _remove_client_id(response: Any) -> ActionResult:
 
 
 def _provider(response: Any) -> tuple[Any, str]:
-    arn, client_id = (response._get_param(name) for name in ("OpenIDConnectProviderArn", "ClientID"))  # noqa: SLF001
+    arn, client_id = (response._get_param(name) for name in ("OpenIDConnectProviderArn", "ClientID"))
     return response.backend.get_open_id_connect_provider(arn), client_id
+
+
+def _events() -> None:
+    from moto.events.responses import EventsHandler
+
+    cast("Any", EventsHandler).update_event_bus = _update_event_bus
+
+
+def _update_event_bus(response: Any) -> tuple[str, dict[str, Any]]:
+    bus = response.events_backend.describe_event_bus(response._get_param("Name"))
+    bus.description = response._get_param("Description")
+    bus.kms_key_identifier = response._get_param("KmsKeyIdentifier")
+    bus.dead_letter_config = response._get_param("DeadLetterConfig")
+    return json.dumps({"Arn": bus.arn, "Name": bus.name}), response.response_headers
+
+
+def _logs() -> None:
+    from moto.logs.responses import LogsResponse
+
+    responses = cast("Any", LogsResponse)
+    responses.associate_kms_key = responses.disassociate_kms_key = _set_log_key
+
+
+def _set_log_key(response: Any) -> str:
+    """Without a key in the request, the group loses its own."""
+    response.logs_backend.groups[response._get_param("logGroupName")].kms_key_id = response._get_param("kmsKeyId")
+    return ""
+
+
+def _kafka() -> None:
+    from moto.kafka.models import FakeKafkaCluster, KafkaBackend
+
+    cast("Any", FakeKafkaCluster)._generate_arn = _kafka_arn
+    for method in ("describe_cluster", "describe_cluster_v2", "delete_cluster"):
+        _refuse_unknown(KafkaBackend, method, "clusters", "cluster_arn")
+
+
+def _kafka_arn(cluster: Any) -> str:
+    """AWS has the name in it, and one form for serverless clusters and others."""
+    kind = f"{cluster.cluster_name}/{cluster.cluster_id}-s1"
+    return f"arn:aws:kafka:{cluster.region_name}:{cluster.account_id}:cluster/{kind}"
+
+
+def _scheduler() -> None:
+    from moto.scheduler.models import EventBridgeSchedulerBackend
+
+    _refuse_unknown(EventBridgeSchedulerBackend, "delete_schedule_group", "schedule_groups", "name")
+
+
+def _sqs() -> None:
+    from moto.sqs.models import Queue
+
+    queue = cast("Any", Queue)
+    original = queue._set_attributes
+
+    def set_attributes(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        """moto forgets the policy whenever another attribute is set."""
+        original(self, attributes if "Policy" in attributes else attributes | {"Policy": self.policy}, now)
+
+    queue._set_attributes = set_attributes
+
+
+_MENDS: Mapping[str, tuple[Callable[[], None], ...]] = {
+    "athena": (_athena,),
+    "iam": (_iam,),
+    "events": (_events,),
+    "logs": (_logs,),
+    "kafka": (_kafka,),
+    "scheduler": (_scheduler,),
+    "sqs": (_sqs,),
+}
+
+
+def _forgetting(backend: str, shelf: str, parameter: str) -> Callable[[Any], ActionResult]:
+    """A call that takes one object off a backend's shelf."""
+
+    def forget(response: Any) -> ActionResult:
+        name = response._get_param(parameter)
+        if getattr(getattr(response, backend), shelf).pop(name, None) is None:
+            raise JsonRESTError("InvalidRequestException", f"{parameter} {name} was not found")
+        return EmptyResult()
+
+    return forget
+
+
+def _refuse_unknown(backend_class: Any, method: str, shelf: str, parameter: str) -> None:
+    """Where moto ends in a KeyError for what it does not have, AWS says that it was not found."""
+    original = getattr(backend_class, method)
+
+    def checked(backend: Any, *args: Any, **kw: Any) -> Any:
+        name = kw.get(parameter, args[0] if args else None)
+        if name not in getattr(backend, shelf):
+            raise JsonRESTError("NotFoundException", f"{name} was not found")
+        return original(backend, *args, **kw)
+
+    setattr(backend_class, method, checked)

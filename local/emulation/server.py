@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
 from moto import backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -59,10 +60,9 @@ def serve(durable: Path, region: str, port: int = 0) -> Emulation:
     objects.restore()
     registry = RegistryStore(durable / "sagemaker", journal)
     registry_api.install(registry)
-    missing_calls.install()
     bucket_policies.install()
     registry.restore()
-    dispatcher: Any = DomainDispatcherApplication(create_backend_app)
+    dispatcher: Any = DomainDispatcherApplication(_create_app)
     app = Faults(WriteThrough(dispatcher, journal))
     server = _listen(app, port)
     threading.Thread(target=_preload, args=(dispatcher, region), name="preload", daemon=True).start()
@@ -81,9 +81,14 @@ def _listen(app: Faults, port: int) -> BaseWSGIServer:
         return make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
 
 
+def _create_app(service: Any) -> Flask:
+    missing_calls.install(service)
+    return create_backend_app(service)
+
+
 def _preload(dispatcher: DomainDispatcherApplication, region: str) -> None:
     for service in PRELOADED:
-        app = create_backend_app(service)
+        app = _create_app(service)
         backends.get_backend(service)[DEFAULT_ACCOUNT_ID]["aws" if service == "iam" else region]
         with dispatcher.lock:
             dispatcher.app_instances.setdefault(service, app)

@@ -27,6 +27,10 @@ def _key(scope: Scope, facts: Props) -> None:
         client.disassociate_kms_key(logGroupName=facts["name"])
 
 
+def _remove_filter(scope: Scope, facts: Props) -> None:
+    scope.client("logs").delete_metric_filter(logGroupName=facts["logGroupName"], filterName=facts["name"])
+
+
 def _plain_arn(found: Props) -> Props:
     """The API ends a group's ARN in `:*`, for its streams."""
     return {**found, "arn": found["arn"].removesuffix(":*")}
@@ -78,7 +82,8 @@ TYPES = (
                 keys={"logGroupName": "{logGroupName}", "filterNamePrefix": "{name}"},
             ),
         ),
-        change=(Call("put_metric_filter"),),
+        # moto adds a second filter of the same name where AWS overwrites the first.
+        change=(_remove_filter, Call("put_metric_filter")),
         remove=Call("delete_metric_filter"),
         names=Names(
             renames={

@@ -120,7 +120,9 @@ def _no_logging(scope: Scope, facts: Props) -> None:
     scope.client("s3").put_bucket_logging(Bucket=facts["bucket"], BucketLoggingStatus={})
 
 
-def _setting(name: str, put: Step, get: Step, remove: Step, outputs: Mapping[str, Any] | None = None) -> Api:
+def _setting(
+    name: str, put: Step, get: Step, remove: Step, outputs: Mapping[str, Any] | None = None, *, owned: bool = True
+) -> Api:
     """A setting of a bucket: putting it makes and changes it."""
     token = f"aws:s3/{name[0].lower()}{name[1:]}:{name}"
     return Api(
@@ -131,7 +133,7 @@ def _setting(name: str, put: Step, get: Step, remove: Step, outputs: Mapping[str
         find=(get,),
         change=(put,),
         remove=remove,
-        replace_on=("bucket", "expectedBucketOwner"),
+        replace_on=("bucket", "expectedBucketOwner") if owned else ("bucket",),
         outputs=outputs or {},
     )
 
@@ -179,18 +181,21 @@ TYPES = (
             "ignorePublicAcls": False,
             "restrictPublicBuckets": False,
         },
+        owned=False,
     ),
     _setting(
         "BucketOwnershipControls",
         Call("put_bucket_ownership_controls", within="OwnershipControls"),
         Call("get_bucket_ownership_controls", result="OwnershipControls"),
         Call("delete_bucket_ownership_controls"),
+        owned=False,
     ),
     _setting(
         "BucketPolicy",
         Call("put_bucket_policy"),
         Call("get_bucket_policy"),
         Call("delete_bucket_policy"),
+        owned=False,
     ),
     _setting(
         "BucketLifecycleConfiguration",
@@ -204,7 +209,7 @@ TYPES = (
         Call("get_bucket_logging", result="LoggingEnabled"),
         _no_logging,
     ),
-    _setting("BucketNotification", _put_notification, _get_notification, _no_notification),
+    _setting("BucketNotification", _put_notification, _get_notification, _no_notification, owned=False),
     _setting(
         "BucketCorsConfiguration",
         Call("put_bucket_cors", within="CORSConfiguration"),

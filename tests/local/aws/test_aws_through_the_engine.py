@@ -14,7 +14,7 @@ from emulated_aws import REGION, EmulatedAws
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
 
-PROGRAM = '''
+PROGRAM = """
 import json
 import pulumi
 import pulumi_aws as aws
@@ -44,14 +44,15 @@ pulumi.export("tags", topic.tags_all)
 pulumi.export("region", aws.get_region().region)
 pulumi.export("account", aws.get_caller_identity().account_id)
 pulumi.export("role", role.name)
-'''
+"""
 
 
 class Engine:
     """One project with its own state."""
 
     def __init__(self, folder: Path, aws: EmulatedAws) -> None:
-        answer = subprocess.run([sys.executable, "-m", "engine", "ensure", "--root", str(folder)], **_run(folder, os.environ))
+        command = [sys.executable, "-m", "engine", "ensure", "--root", str(folder)]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         self.engine = json.loads(answer.stdout)
         self.project = folder / "project"
         self.project.mkdir()
@@ -81,7 +82,12 @@ class Engine:
 
     def __call__(self, *arguments: str, fails: bool = False) -> str:
         done = subprocess.run(
-            [self.engine["pulumi"], *arguments, "--non-interactive"], **_run(self.project, self.environment)
+            [self.engine["pulumi"], *arguments, "--non-interactive"],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -93,10 +99,6 @@ class Engine:
         events = [json.loads(line) for line in log.read_text().splitlines()]
         log.unlink()
         return next(event["summaryEvent"]["resourceChanges"] for event in events if "summaryEvent" in event)
-
-
-def _run(folder: Path, environment: dict[str, str]) -> dict:
-    return {"cwd": folder if folder.name == "project" else ROOT, "env": environment, "capture_output": True, "text": True}
 
 
 def test_the_life_of_a_program(tmp_path):
@@ -111,9 +113,6 @@ def test_the_life_of_a_program(tmp_path):
 
 
 def live(engine: Engine, aws: EmulatedAws) -> None:
-    preview = engine("preview")
-    assert "+ 9 to create" in preview or "+ 10 to create" in preview
-
     assert engine.changes("up") == {"create": 9}
     outputs = json.loads(engine("stack", "output", "--json"))
     assert outputs["bucket"] == "arn:aws:s3:::slipway-models"
@@ -121,7 +120,10 @@ def live(engine: Engine, aws: EmulatedAws) -> None:
     assert outputs["tags"] == {"team": "ml", "a": "b"}
     assert (outputs["region"], outputs["account"]) == (REGION, "123456789012")
     assert outputs["role"].startswith("reader-")
-    assert "hidden-word" not in (engine.project.parent / "state").joinpath(".pulumi/stacks/plugin-test/local.json").read_text()
+    assert (
+        "hidden-word"
+        not in (engine.project.parent / "state").joinpath(".pulumi/stacks/plugin-test/local.json").read_text()
+    )
 
     assert engine.changes("up") == {"same": 9}
 
@@ -131,8 +133,6 @@ def live(engine: Engine, aws: EmulatedAws) -> None:
     assert aws.client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["Description"] == "second"
 
     engine("config", "set", "bucket", "slipway-others")
-    diff = engine("preview", "--diff")
-    assert "bucket             : \"slipway-models\" => \"slipway-others\"" in " ".join(diff.split()) or "slipway-others" in diff
     assert engine.changes("up") == {"same": 7, "replace": 2}
     assert [item["Name"] for item in aws.client("s3").list_buckets()["Buckets"]] == ["slipway-others"]
 

@@ -1,0 +1,68 @@
+"""Names: an interrupted run may go on, another resource may not take over, types that are only stored are marked."""
+
+import json
+
+import pytest
+from aws_plugin import RefusedError
+
+pytestmark = pytest.mark.integration
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def test_what_an_interrupted_run_has_made_is_taken_over(plugin, aws):
+    first = plugin.create(BUCKET, {"bucket": "interrupted", "tags": {"run": "first"}})
+    # The engine was killed before it heard of it: it asks again, maybe with changed inputs.
+    again = plugin.create(BUCKET, {"bucket": "interrupted", "tags": {"run": "second"}})
+    assert again.id == first.id
+    assert aws.client("s3").get_bucket_tagging(Bucket="interrupted")["TagSet"] == [{"Key": "run", "Value": "second"}]
+    plugin.delete(BUCKET, again)
+
+
+def test_another_resource_may_not_have_the_same_name(plugin, aws):
+    mine = plugin.create(BUCKET, {"bucket": "contested"}, name="mine")
+    with pytest.raises(
+        RefusedError, match=r"yours: .*already own it.*; choose another name, or take it over"
+    ):
+        plugin.create(BUCKET, {"bucket": "contested"}, name="yours")
+    plugin.delete(BUCKET, mine, name="mine")
+
+
+def test_what_somebody_else_has_made_is_not_taken_over(plugin, aws):
+    with pytest.raises(RefusedError, match="pulumi import aws:s3/bucket:Bucket new 'there'"):
+        plugin.create(BUCKET, {"bucket": "there"}, name="new")
+
+
+def test_stored_types_are_marked_for_status(plugin, environment):
+    token = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+    made = plugin.create(token, {"alarmName": "only-stored", "alarmRule": "ALARM(a)"})
+    records = [json.loads(path.read_text()) for path in (environment / "aws/resources").rglob("*.json")]
+    (record,) = [record for record in records if record["id"] == "only-stored"]
+    assert (record["token"], record["stored"], record["urn"].endswith("::thing")) == (token, True, True)
+    with pytest.raises(RefusedError, match="only-stored already exists"):
+        plugin.create(token, {"alarmName": "only-stored", "alarmRule": "ALARM(b)"}, name="other")
+    plugin.delete(token, made)
+    assert plugin.read(token, made) is None
+
+
+def test_drift_is_shown_and_undone(plugin, aws):
+    token = "aws:sqs/queue:Queue"
+    made = plugin.create(token, {"name": "drifting", "visibilityTimeoutSeconds": 60, "tags": {"a": "b"}})
+    aws.client("sqs").set_queue_attributes(QueueUrl=made.id, Attributes={"VisibilityTimeout": "5"})
+    aws.client("sqs").tag_queue(QueueUrl=made.id, Tags={"by": "hand"})
+    seen = plugin.read(token, made)
+    assert (seen.inputs["visibilityTimeoutSeconds"], seen.inputs["tags"]) == (5, {"a": "b", "by": "hand"})
+    assert plugin.diff(token, seen, made.inputs)[0] == {"visibilityTimeoutSeconds": "UPDATE", "tags.by": "DELETE"}
+    mended = plugin.update(token, seen, made.inputs)
+    assert plugin.read(token, mended) == mended
+    assert mended.state["tags"] == {"a": "b"}
+    plugin.delete(token, made)
+    assert plugin.read(token, made) is None
+
+
+def test_functions_ask_the_emulation(plugin, aws):
+    zones = plugin.invoke("aws:index/getAvailabilityZones:getAvailabilityZones")
+    assert zones["names"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+    secret = plugin.invoke("aws:secretsmanager/getSecretVersion:getSecretVersion", secretId="there")
+    assert secret["secretString"]
+    with pytest.raises(RefusedError, match=r"getSecretVersion: .*ResourceNotFoundException"):
+        plugin.invoke("aws:secretsmanager/getSecretVersion:getSecretVersion", secretId="nowhere")
