@@ -93,7 +93,7 @@ def _serverless(
     group = aws.ec2.SecurityGroup(
         f"{resource}-brokers",
         vpc_id=network["vpc_id"],
-        description="Kafka brokers: the cluster's nodes only",
+        description="Kafka brokers: only nodes of the cluster",
         tags=tags,
         opts=mine,
     )
@@ -101,7 +101,7 @@ def _serverless(
         f"{resource}-brokers-from-nodes",
         security_group_id=group.id,
         referenced_security_group_id=network["client_security_group_id"],
-        description="Kafka over TLS with IAM from the cluster's nodes",
+        description="Kafka over TLS with IAM from nodes of the cluster",
         ip_protocol="tcp",
         from_port=IAM_PORT,
         to_port=IAM_PORT,

@@ -109,7 +109,7 @@ class Network(pulumi.ComponentResource):
         )
         # Without rules it lets nothing in or out: whatever forgets to name a group is cut off, not open.
         aws.ec2.DefaultSecurityGroup(
-            f"{self._name}-default-group", vpc_id=vpc.id, tags=self._tags("default, closed"), opts=self._mine()
+            f"{self._name}-default-group", vpc_id=vpc.id, tags=self._tags("closed default"), opts=self._mine()
         )
         self.vpc_id = vpc.id
         self.vpc_cidr = vpc.cidr_block

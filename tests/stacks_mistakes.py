@@ -110,6 +110,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("dev", "platform.network", {"cidr": "10.0.0.0/26"}, ".cidr: must be from a /16 (AWS's largest) to a /22 (room for 500 pods), got a /26"),
     ("dev", "platform.network", {"connected_cidrs": ["10.0.128.0/20"]}, ".cidr: 10.0.0.0/16 overlaps slipway:platform.network.connected_cidrs[0] (10.0.128.0/20)"),
     ("dev", "platform.network", {"cidr": "172.20.0.0/18"}, ".cidr: 172.20.0.0/18 overlaps slipway:platform.cluster.service_cidr (172.20.0.0/16)"),
+    ("dev", "platform.cluster", {"service_cidr": "100.64.0.0/16"}, ".service_cidr: must be private and from a /12 to a /24 (what EKS takes), got 100.64.0.0/16"),
     # between keys
     ("dev", f"{REST}.replicas.max", 1, "services.flight-delay.rest.replicas.min: must be at most max (1), got 2"),
     ("dev", f"{REST}.pool", "cpus", "cpus is not in slipway:platform.pools; did you mean cpu?"),

@@ -20,6 +20,8 @@ from stacks.config.platform import Pool
 from stacks.config.services import PATTERNS, Rest, Service, Workload
 
 Rule = Callable[[StackConfig], Iterator[Mistake]]
+_PRIVATE = tuple(IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""Private networks (RFC 1918)."""
 
 
 def services_are_whole(config: StackConfig) -> Iterator[Mistake]:
@@ -146,7 +148,11 @@ def networks_do_not_overlap(config: StackConfig) -> Iterator[Mistake]:
         ("platform", "network", "connected_cidrs", i): c for i, c in enumerate(network.connected_cidrs)
     }
     if not cluster.existing:
-        ranges["platform", "cluster", "service_cidr"] = cluster.service_cidr
+        path = ("platform", "cluster", "service_cidr")
+        ranges[path] = cluster.service_cidr
+        services_range = IPv4Network(cluster.service_cidr)
+        if not (12 <= services_range.prefixlen <= 24 and any(map(services_range.subnet_of, _PRIVATE))):
+            yield Mistake(path, f"must be private and from a /12 to a /24 (what EKS takes), got {services_range}")
     if not network.existing:
         ranges["platform", "network", "cidr"] = network.cidr
         length = IPv4Network(network.cidr).prefixlen
