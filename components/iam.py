@@ -131,6 +131,11 @@ def encrypt(key_arn: pulumi.Input[str]) -> Statement:
     return allow(["kms:Decrypt", "kms:GenerateDataKey"], [key_arn])
 
 
+def read_secret(secret_arn: pulumi.Input[str]) -> Statement:
+    """Reads one secret of Secrets Manager."""
+    return allow(["secretsmanager:GetSecretValue"], [secret_arn])
+
+
 def put_events(bus_arn: pulumi.Input[str]) -> Statement:
     """Sends events to one bus."""
     return allow(["events:PutEvents"], [bus_arn])

@@ -7,7 +7,6 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import autoscaling, iam, network_policy
-from components.api_keys import API_KEYS_FILE, api_keys_secret
 from components.autoscaling import ReplicasArgs
 from components.drain import drain
 from components.load_balancer import (
@@ -49,10 +48,12 @@ class ModelServiceArgs(WorkloadArgs):
     feature_tables: NotRequired[dict[str, pulumi.Input[str]]]
     """Feature group -> DynamoDB table, for requests that name a key instead of features. Default none."""
     api_keys_secret_arn: NotRequired[pulumi.Input[str]]
-    """Secrets Manager secret with the API keys, as a JSON object of name and key or one key a line, each at least 16
-    characters; with it, the runtime refuses requests without one."""
+    """Secrets Manager secret with the API keys; with it, the runtime refuses requests without one, and reads the secret
+    again every minute."""
     capture_bucket: NotRequired[pulumi.Input[str]]
     """Bucket that predictions are captured to. Default: no capture."""
+    outcomes_bucket: NotRequired[pulumi.Input[str]]
+    """Bucket that `/outcomes` writes labels and results to. Default: there is no `/outcomes`."""
     annotations: NotRequired[dict[str, str]]
     """Further annotations of the Service, such as a fixed port of the local node."""
 
@@ -90,11 +91,6 @@ class ModelService(pulumi.ComponentResource):
         self._identity = self._workload.identity
         self._labels = self._identity.labels
         self.namespace = self._workload.namespace
-        self._keys: pulumi.Output[str] | None = None
-        if "api_keys_secret_arn" in args and self._workload.model:
-            self._keys = api_keys_secret(
-                f"{name}-api-keys", self._identity, self.namespace, args["api_keys_secret_arn"], self
-            )
         self._network_policy()
         self._service(self._identity.name, name, args.get("annotations", {}))
         self._disruption_budget()
@@ -127,10 +123,15 @@ class ModelService(pulumi.ComponentResource):
         )
 
     def _grants(self, place: Place) -> list[iam.Statement]:
-        """What the pods may do besides reading their model: append to their own capture, look features up."""
+        """Besides reading their model, pods append captures and outcomes, read keys, and look features up."""
         grants: list[iam.Statement] = []
         if "capture_bucket" in self._args:
             grants += iam.write_objects(place.bucket_arn(self._args["capture_bucket"]), f"{self._args['service']}/")
+        if "outcomes_bucket" in self._args:
+            grants += iam.write_objects(place.bucket_arn(self._args["outcomes_bucket"]), f"{self._args['service']}/")
+        if "api_keys_secret_arn" in self._args:
+            # The runtime reads the keys again every minute: a rotation needs no restart, and no key is in any state.
+            grants.append(iam.read_secret(self._args["api_keys_secret_arn"]))
         if tables := self._args.get("feature_tables"):
             arns = [place.arn("dynamodb", pulumi.Output.concat("table/", table)) for table in tables.values()]
             grants.append(iam.allow(["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], arns))
@@ -269,7 +270,6 @@ class ModelService(pulumi.ComponentResource):
         pod = self._workload.pod(
             model,
             self._variables(),
-            secret=self._keys,
             grace_seconds=self._drain.grace_seconds,
             scraped=True,
         )
@@ -316,7 +316,11 @@ class ModelService(pulumi.ComponentResource):
                 "s3://", args["capture_bucket"], f"/{self._identity.service}/"
             )
         if "api_keys_secret_arn" in args:
-            variables["SLIPWAY_API_KEYS_FILE"] = API_KEYS_FILE
+            variables["SLIPWAY_API_KEYS_SECRET"] = args["api_keys_secret_arn"]
+        if "outcomes_bucket" in args:
+            variables["SLIPWAY_OUTCOMES_URI"] = pulumi.Output.concat(
+                "s3://", args["outcomes_bucket"], f"/{self._identity.service}/"
+            )
         return variables
 
 

@@ -20,7 +20,6 @@ REST_PORT = 8080
 GRPC_PORT = 8081
 MODEL_DIR = "/var/slipway/model"
 SPOOL_DIR = "/var/slipway/spool"
-SECRETS_DIR = "/var/slipway/secrets"
 GPU = "nvidia.com/gpu"
 POOL_LABEL = "slipway.dev/pool"
 """Label of the nodes of a ComputePool; its value is the pool's name."""
@@ -99,8 +98,6 @@ class Pod:
     """ComputePool that the pod must run on; anywhere when None."""
     restart_policy: str = "Always"
     grace_seconds: int = 30
-    secret: pulumi.Input[str] | None = None
-    """Kubernetes Secret whose keys are files in `SECRETS_DIR` of the main container; the kubelet renews them."""
     scraped: bool = False
     """Answers `/metrics` on the port `rest`: the CloudWatch agent finds it by annotations."""
 
@@ -127,9 +124,6 @@ def pod_template(pod: Pod, main: k8s.core.v1.ContainerArgsDict | None = None) ->
         "volumes": _VOLUMES,
         "topology_spread_constraints": spread(pod.identity),
     }
-    if pod.secret is not None:
-        container["volume_mounts"] = [*_MOUNTS, {"name": "secrets", "mount_path": SECRETS_DIR, "read_only": True}]
-        spec["volumes"] = [*_VOLUMES, {"name": "secrets", "secret": {"secret_name": pod.secret, "default_mode": 0o440}}]
     if pod.pool is not None:
         spec["node_selector"] = {POOL_LABEL: pod.pool}
         spec["tolerations"] = tolerations(pod.resources)

@@ -226,24 +226,22 @@ def test_the_oidc_client_secret_stays_secret(make):
     assert "hush" not in json.dumps(annotations)
 
 
-def test_api_keys_reach_the_pod_as_a_file_and_stay_secret(make):
-    made = make(args(api_keys_secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:keys"))
-    keys = made.resources["flight-api-keys"]
-    assert keys.inputs["metadata"]["name"] == "flight-delay-api-keys"
-    assert is_secret(keys.raw["stringData"])
-    pod = pod_of(made)
-    main = pod["containers"][0]
-    variables = {v["name"]: v["value"] for v in main["env"]}
-    assert variables["SLIPWAY_API_KEYS_FILE"] == "/var/slipway/secrets/keys"
-    assert {"name": "secrets", "mountPath": "/var/slipway/secrets", "readOnly": True} in main["volumeMounts"]
-    (volume,) = [v for v in pod["volumes"] if v["name"] == "secrets"]
-    assert volume["secret"] == {"secretName": "flight-delay-api-keys", "defaultMode": 0o440}
-    everything = json.dumps([m.raw for m in made.resources.values() if m.name != "flight-api-keys"])
-    assert "hush" not in everything
+def test_the_runtime_reads_the_api_keys_itself_and_nobody_else_sees_them(make):
+    keys = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:keys"
+    made = make(args(api_keys_secret_arn=keys))
+    variables = {v["name"]: v["value"] for v in pod_of(made)["containers"][0]["env"]}
+    assert variables["SLIPWAY_API_KEYS_SECRET"] == keys
+    statements = made.resources["flight-policy"].json("policy")["Statement"]
+    assert {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": [keys]} in statements
+    assert not made.of_type("kubernetes:core/v1:Secret")
 
 
-def test_a_service_without_api_keys_has_no_secret_volume(make):
-    assert {v["name"] for v in pod_of(make(args()))["volumes"]} == {"model", "spool", "tmp"}
+def test_outcomes_are_taken_where_there_is_a_bucket_for_them(make):
+    made = make(args(outcomes_bucket="outcomes"))
+    variables = {v["name"]: v["value"] for v in pod_of(made)["containers"][0]["env"]}
+    assert variables["SLIPWAY_OUTCOMES_URI"] == "s3://outcomes/flight-delay/"
+    statements = made.resources["flight-policy"].json("policy")["Statement"]
+    assert ["arn:aws:s3:::outcomes/flight-delay/*"] in [s["Resource"] for s in statements]
 
 
 def test_the_role_reads_its_own_model_and_nothing_else(make):

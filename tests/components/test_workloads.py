@@ -128,8 +128,6 @@ def test_without_a_model_only_what_runs_it_is_missing(make):
     assert missing <= {
         *PODS,
         "kubernetes:keda.sh/v1alpha1:ScaledObject",
-        # Keys are read from Secrets Manager only for pods that need them.
-        "kubernetes:core/v1:Secret",
     }
     assert set(waiting.resources) < set(made.resources)
 
