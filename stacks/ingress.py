@@ -1,13 +1,18 @@
 """Config → components: a service's way in from outside."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
 from components.load_balancer import IngressArgs, OidcArgs
-from stacks.cloud import Cloud
 from stacks.config.services import Ingress, Oidc
+
+if TYPE_CHECKING:
+    from stacks.cloud import Cloud
 
 
 def ingress_args(ingress: Ingress, cloud: Cloud, account: aws.Provider) -> IngressArgs:

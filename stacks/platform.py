@@ -1,21 +1,28 @@
 """Config → components: what an environment's services share. `cloud` and `service` have the rest of the composition."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pulumi
 import pulumi_aws as aws
 
 from components.alarms import NotifyArgs
-from components.budget import Budget, BudgetArgs
 from components.data_store import DataStore, DataStoreArgs
-from components.delivery import Delivery, DeliveryArgs
-from components.feature_store import FeatureStore, FeatureStoreArgs
 from components.features import FeatureGroupArgs
 from components.model_registry import ModelRegistry, ModelRegistryArgs
-from components.monitoring import Monitoring, MonitoringArgs
-from stacks.cloud import Cloud
 from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
 from stacks.config.platform import FeatureGroup
 from stacks.service import Shared, build_service
+
+# What one machine has none of is imported where it is needed: the SDK behind it takes two seconds to load.
+if TYPE_CHECKING:
+    from components.budget import BudgetArgs
+    from components.delivery import DeliveryArgs
+    from components.feature_store import FeatureStore, FeatureStoreArgs
+    from components.monitoring import MonitoringArgs
+    from stacks.cloud import Cloud
 
 Outputs = dict[str, pulumi.Input[object]]
 
@@ -38,7 +45,7 @@ def build(config: StackConfig) -> Outputs:
         notify=notify,
         features=feature_store(config, data, opts),
         account=account,
-        cloud=None if config.environment is Environment.LOCAL else Cloud(config, data, account),
+        cloud=None if config.environment is Environment.LOCAL else cloud(config, data, account),
     )
     services = {name: build_service(name, service, shared) for name, service in config.services.items()}
     return {
@@ -77,6 +84,13 @@ def is_watched(config: StackConfig) -> bool:
     """Whether alarms are made. One machine evaluates none, so there they come with the first pattern that reports."""
     services = config.services.values()
     return config.environment is not Environment.LOCAL or any(s.batch or s.stream or s.retraining for s in services)
+
+
+def cloud(config: StackConfig, data: DataStore, account: aws.Provider) -> Cloud:
+    """Network, cluster and pools."""
+    from stacks.cloud import Cloud
+
+    return Cloud(config, data, account)
 
 
 def data_store(config: StackConfig, opts: pulumi.ResourceOptions) -> DataStore:
@@ -134,6 +148,8 @@ def github_delivery(config: StackConfig, registry: ModelRegistry, opts: pulumi.R
         args["state_bucket"] = delivery.state_bucket
     if delivery.state_key_arn:
         args["state_key_arn"] = delivery.state_key_arn
+    from components.delivery import Delivery
+
     made = Delivery("delivery", args, opts)
     return {
         "preview_role": made.preview_role_arn,
@@ -156,6 +172,8 @@ def monitoring(
     }
     if alarms.email:
         args["email"] = alarms.email
+    from components.monitoring import Monitoring
+
     made = Monitoring("monitoring", args, opts)
     own = [alarms.topic_arn] if alarms.topic_arn else []
     return {"page": [made.page_topic_arn, *own], "ticket": [made.ticket_topic_arn, *own]}
@@ -174,6 +192,8 @@ def feature_store(config: StackConfig, data: DataStore, opts: pulumi.ResourceOpt
         "warehouse_bucket": data.warehouse_bucket,
         "database": data.database,
     }
+    from components.feature_store import FeatureStore
+
     return FeatureStore("features", args, opts)
 
 
@@ -201,4 +221,6 @@ def watch_spend(config: StackConfig, notify: NotifyArgs, opts: pulumi.ResourceOp
         "emails": [alarms.email] if alarms.email else [],
         "topic_arns": notify["ticket"],
     }
+    from components.budget import Budget
+
     Budget("budget", args, opts)

@@ -1,30 +1,35 @@
 """Config → components: one service with its patterns."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
 from components.alarms import NotifyArgs
-from components.batch_scoring import BatchScoring, BatchScoringArgs
 from components.data_store import DataStore
-from components.feature_store import FeatureStore
-from components.kafka import KafkaArgs
 from components.model import ModelArgs
 from components.model_registry import ModelRegistry
 from components.model_service import ModelService, ModelServiceArgs
 from components.pod import ResourcesArgs
-from components.retraining import Retraining, RetrainingArgs
-from components.service_alarms import BusinessMetricArgs, QualityArgs
-from components.service_monitoring import ServiceMonitoring, ServiceMonitoringArgs
 from components.service_namespace import ServiceNamespace, namespace_name
-from components.stream_scoring import StreamScoring, StreamScoringArgs
 from components.workload import WorkloadArgs
-from stacks.cloud import Cloud
 from stacks.config.model import StackConfig
 from stacks.config.services import Batch, BusinessMetric, KafkaStream, Quality, Resources, Rest, Service, Stream
 from stacks.config.services import Retraining as RetrainingConfig
 from stacks.ingress import ingress_args
+
+if TYPE_CHECKING:
+    from components.batch_scoring import BatchScoringArgs
+    from components.feature_store import FeatureStore
+    from components.kafka import KafkaArgs
+    from components.retraining import RetrainingArgs
+    from components.service_alarms import BusinessMetricArgs, QualityArgs
+    from components.service_monitoring import ServiceMonitoringArgs
+    from components.stream_scoring import StreamScoringArgs
+    from stacks.cloud import Cloud
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,11 @@ class Builder:
         self._namespace = home.namespace
         after: list[pulumi.Resource] = []
         if shared.notify:
-            # Before any pod: a log group that pods find is encrypted and expires, one that they make is neither.
-            after = [ServiceMonitoring(f"{name}-monitoring", self._monitoring(shared.notify), shared.opts())]
+            after = [self._watched(shared.notify)]
         if service.rest:
             ModelService(f"{name}-rest", self._rest(service.rest), shared.opts(*after))
-        if service.batch and shared.notify:
-            BatchScoring(f"{name}-batch", self._batch(service.batch, shared.notify), shared.opts(*after))
-        if service.stream and shared.notify:
-            StreamScoring(f"{name}-stream", self._stream(service.stream, shared.notify), shared.opts(*after))
-        if service.retraining and shared.notify:
-            Retraining(f"{name}-retraining", self._retraining(service.retraining, shared.notify), shared.opts(*after))
+        if shared.notify:
+            self._reporting(shared.notify, after)
         jobs = {"drift": service.drift.enabled, "retraining": service.retraining}
         return {
             "namespace": namespace_name(name),
@@ -142,6 +142,30 @@ class Builder:
         if not store:
             return {}
         return {group: store.online_tables.apply(lambda made, g=group: made[g]) for group in self._service.features}
+
+    # Imported where they are needed: the SDK behind them takes a second to load, which one machine need not wait for.
+
+    def _watched(self, notify: NotifyArgs) -> pulumi.Resource:
+        """Alarms and log groups, before any pod: a log group that pods make is neither encrypted nor does it expire."""
+        from components.service_monitoring import ServiceMonitoring
+
+        return ServiceMonitoring(f"{self._name}-monitoring", self._monitoring(notify), self._shared.opts())
+
+    def _reporting(self, notify: NotifyArgs, after: list[pulumi.Resource]) -> None:
+        """The patterns that report to somebody."""
+        name, service, shared = self._name, self._service, self._shared
+        if service.batch:
+            from components.batch_scoring import BatchScoring
+
+            BatchScoring(f"{name}-batch", self._batch(service.batch, notify), shared.opts(*after))
+        if service.stream:
+            from components.stream_scoring import StreamScoring
+
+            StreamScoring(f"{name}-stream", self._stream(service.stream, notify), shared.opts(*after))
+        if service.retraining:
+            from components.retraining import Retraining
+
+            Retraining(f"{name}-retraining", self._retraining(service.retraining, notify), shared.opts(*after))
 
     def _batch(self, batch: Batch, notify: NotifyArgs) -> BatchScoringArgs:
         return {
