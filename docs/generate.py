@@ -138,7 +138,10 @@ def _page(
     yield "```python"
     yield f"from {definition.module} import {name}"
     yield ""
-    yield f'{_file_name(name).replace("-", "_")} = {name}("{_instance(name)}", {_literal(SMALLEST[name])})'
+    yield f"{_file_name(name).replace('-', '_')} = {name}("
+    yield f'    "{_instance(name)}",'
+    yield f"    {_literal(SMALLEST[name], '    ', spread=True)},"
+    yield ")"
     yield "```"
     yield ""
     yield "## Arguments"
@@ -233,9 +236,9 @@ def _instance(component: str) -> str:
     return _file_name(component).rpartition("-")[2]
 
 
-def _literal(value: Any, indent: str = "") -> str:
-    """Python source of nested dicts and lists, one argument a line."""
-    if isinstance(value, dict) and (not indent or len(repr(value)) > 80):
+def _literal(value: Any, indent: str, *, spread: bool = False) -> str:
+    """Python source of nested dicts and lists, as the formatter has it; `spread`: one argument a line."""
+    if isinstance(value, dict) and (spread or len(repr(value)) > 80):
         inner = indent + "    "
         lines = "".join(f'{inner}"{key}": {_literal(entry, inner)},\n' for key, entry in value.items())
         return "{\n" + lines + indent + "}"
