@@ -20,9 +20,7 @@ def test_what_an_interrupted_run_has_made_is_taken_over(plugin, aws):
 
 def test_another_resource_may_not_have_the_same_name(plugin, aws):
     mine = plugin.create(BUCKET, {"bucket": "contested"}, name="mine")
-    with pytest.raises(
-        RefusedError, match=r"yours: .*already own it.*; choose another name, or take it over"
-    ):
+    with pytest.raises(RefusedError, match=r"yours: .*already own it.*; choose another name, or take it over"):
         plugin.create(BUCKET, {"bucket": "contested"}, name="yours")
     plugin.delete(BUCKET, mine, name="mine")
 
