@@ -21,7 +21,7 @@ down: .venv/.runtime  ## stop and remove everything that `make up` started
 
 test: .venv/.dev  ## the whole default suite, the engine's integration tests included (under 10 minutes on 2 cores)
 	@.venv/bin/python -m engine ensure  # found in a moment, or built once, before tests with time limits want it
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-cluster: .venv/.dev  ## send every object to the API server of KUBECONFIG, in a strict dry run
 	@test -n "$$KUBECONFIG" || { echo "make test-cluster: set KUBECONFIG to the cluster that shall be asked"; exit 2; }
