@@ -144,8 +144,9 @@ class _Performance:
         resources: list[dict[str, Any]] = part(json.loads(state), "deployment").get("resources") or []
         self.report.protected = sum(bool(resource.get("protect")) for resource in resources)
         if self.report.protected:
-            # What is protected refuses to go; here, and only here, it may.
-            self.engine.call("state", "unprotect", "--all", "--yes", "--stack", self.engine.environment.name)
+            # As one would take it down for good: first let go, on purpose, then destroy.
+            edit(self.engine.environment, lambda platform: platform.update(protected=False))
+            self.step("let go", "up")
         self.step("destroy", "destroy")
 
 
@@ -184,20 +185,27 @@ def _drifted(events: Path) -> Iterator[str]:
 
 def vary(environment: Environment) -> None:
     """Change settings of the rehearsed config that every environment has and that can be changed in place."""
-    from ruamel.yaml import YAML
-
     from stacks.config.loader import environment_named, from_file
 
-    platform = from_file(environment_named(environment.name), environment.root).platform
+    now = from_file(environment_named(environment.name), environment.root).platform
+    days, limit = now.data.retention.capture_days, now.data.scan_limit_gib
+
+    def change(platform: dict[str, Any]) -> None:
+        data = platform.setdefault("data", {})
+        data.setdefault("retention", {})["capture_days"] = days - 1 if days > 30 else days + 1
+        data["scan_limit_gib"] = limit - 1 if limit > 1 else limit + 1
+        for name, pool in now.pools.items():
+            platform["pools"][name]["max_cpu"] = pool.max_cpu - 1 if pool.max_cpu > 2 else pool.max_cpu + 1
+
+    edit(environment, change)
+
+
+def edit(environment: Environment, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change `slipway:platform` of the rehearsed config."""
+    from ruamel.yaml import YAML
+
     yaml = YAML()
     document: Any = yaml.load(environment.config_file)
-    tree: Any = document["config"]["slipway:platform"]
-    data: Any = tree.setdefault("data", {})
-    days = platform.data.retention.capture_days
-    data.setdefault("retention", {})["capture_days"] = days - 1 if days > 30 else days + 1
-    limit = platform.data.scan_limit_gib
-    data["scan_limit_gib"] = limit - 1 if limit > 1 else limit + 1
-    for name, pool in platform.pools.items():
-        tree["pools"][name]["max_cpu"] = pool.max_cpu - 1 if pool.max_cpu > 2 else pool.max_cpu + 1
+    change(document["config"]["slipway:platform"])
     with environment.config_file.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)

@@ -8,7 +8,6 @@ from components.compute_pool import ComputePool, ComputePoolArgs
 from components.data_store import DataStore
 from components.delivery import role_name
 from components.network import ExistingNetworkArgs, Network, NetworkArgs
-from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
 from stacks.config.platform import Pool
 
@@ -66,7 +65,7 @@ class Cloud:
             "admin_role_arns": (*cluster.admins, *self._delivery_role("deploy")),
             "viewer_role_arns": self._delivery_role("preview"),
             "log_retention_days": self._config.platform.data.retention.logs_days,
-            "protected": self._config.environment is Environment.PROD,
+            "protected": self._config.protected,
         }
         if existing := cluster.existing:
             taken: ExistingClusterArgs = {"name": existing.name, "auto_mode": existing.auto_mode}

@@ -75,11 +75,6 @@ def account_provider(config: StackConfig) -> aws.Provider:
     )
 
 
-def is_protected(config: StackConfig) -> bool:
-    """Whether data survives the stack: only where it cannot be had again."""
-    return config.environment is Environment.PROD
-
-
 def is_watched(config: StackConfig) -> bool:
     """Whether alarms are made. One machine evaluates none, so there they come with the first pattern that reports."""
     services = config.services.values()
@@ -98,7 +93,7 @@ def data_store(config: StackConfig, opts: pulumi.ResourceOptions) -> DataStore:
     data = config.platform.data
     args: DataStoreArgs = {
         "environment": config.environment.value,
-        "protected": is_protected(config),
+        "protected": config.protected,
         "capture_retention_days": data.retention.capture_days,
         "outcomes_retention_days": data.retention.outcomes_days,
         "warehouse_retention_days": data.retention.warehouse_days,
@@ -114,7 +109,7 @@ def model_registry(config: StackConfig, data: DataStore, opts: pulumi.ResourceOp
     """Images, model versions, events."""
     args: ModelRegistryArgs = {
         "environment": config.environment.value,
-        "protected": is_protected(config),
+        "protected": config.protected,
         "models": sorted({service.model.name for service in config.services.values()}),
         "kms_key_arn": data.kms_key_arn,
     }
@@ -186,7 +181,7 @@ def feature_store(config: StackConfig, data: DataStore, opts: pulumi.ResourceOpt
         return None
     args: FeatureStoreArgs = {
         "environment": config.environment.value,
-        "protected": is_protected(config),
+        "protected": config.protected,
         "groups": groups,
         "kms_key_arn": data.kms_key_arn,
         "warehouse_bucket": data.warehouse_bucket,

@@ -57,7 +57,9 @@ def rehearse(env: NameArgument, preview: PreviewOption = False, json: JsonOption
         rows = [(name, str(count), f"{seconds:.1f} s") for name, (count, seconds) in report.components.items()]
         screen.table(("component", "resources", "there after"), rows)
         if report.protected:
-            screen.line(f"{report.protected} resources are protected: in {env} they refuse to be destroyed")
+            screen.line(
+                f"{report.protected} resources are protected: {env} cannot be destroyed before `protected: false`"
+            )
     screen.line(f"{env} rehearsed: {report.resources} resources, {time.monotonic() - began:.0f} s", style="bold green")
 
 
@@ -67,6 +69,7 @@ _NOTHING = {
     "again": "nothing to change, as it should be",
     "change": "nothing changed",
     "refresh": "no drift",
+    "let go": "nothing to let go",
     "destroy": "nothing to destroy",
 }
 

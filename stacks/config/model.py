@@ -20,6 +20,12 @@ class StackConfig(Section):
     services: dict[v.ServiceName, Service] = Field(default={})
     """By name."""
 
+    @property
+    def protected(self) -> bool:
+        """Whether what cannot be had again refuses to be deleted."""
+        given = self.platform.protected
+        return self.environment is Environment.PROD if given is None else given
+
     @model_validator(mode="before")
     @classmethod
     def _models_are_named_like_their_service(cls, tree: Any) -> Any:

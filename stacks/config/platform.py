@@ -185,6 +185,9 @@ class Platform(Section):
     """AWS region."""
     account: v.Account | None = None
     """AWS account; credentials for another one are refused before anything is changed."""
+    protected: v.Flag | None = None
+    """Whether data, registry and cluster refuse to be deleted. Absent: in prod only. To take prod down for good, set it
+    to false and run `up` first."""
     tags: Annotated[dict[v.TagKey, v.TagValue], Field(max_length=40)] = Field(default={})
     """Tags on every AWS resource, besides `slipway:environment`."""
     image: Image = Image()
