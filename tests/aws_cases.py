@@ -47,7 +47,181 @@ UUID = r"[0-9a-f-]{36}"
 _TARGET = {"arn": QUEUE, "roleArn": ROLE, "deadLetterConfig": {"arn": QUEUE}}
 _SETTINGS = {"bucket": "settings"}
 
+VPC = r"vpc-\w+"
+_NETWORK = [
+    Case(
+        "aws:ec2/vpc:Vpc",
+        {"cidrBlock": "10.20.0.0/16", "enableDnsHostnames": True, "enableDnsSupport": True, "tags": TAGS},
+        VPC,
+        {"enableDnsHostnames": False, "tags": {"a": "b"}},
+    ),
+    Case(
+        "aws:ec2/subnet:Subnet",
+        {
+            "vpcId": "$vpc",
+            "cidrBlock": "10.0.5.0/24",
+            "availabilityZone": "eu-west-1b",
+            "mapPublicIpOnLaunch": True,
+            "tags": TAGS,
+        },
+        r"subnet-\w+",
+        {"mapPublicIpOnLaunch": False, "tags": {"a": "b"}},
+    ),
+    Case("aws:ec2/internetGateway:InternetGateway", {"vpcId": "$vpc", "tags": TAGS}, r"igw-\w+", {"tags": {"a": "b"}}),
+    Case("aws:ec2/eip:Eip", {"domain": "vpc", "tags": TAGS}, r"eipalloc-\w+", {"tags": {"a": "b"}}),
+    Case(
+        "aws:ec2/natGateway:NatGateway",
+        {"subnetId": "$subnet", "allocationId": "$address", "tags": TAGS},
+        r"nat-\w+",
+        {"tags": {"a": "b"}},
+    ),
+    Case("aws:ec2/routeTable:RouteTable", {"vpcId": "$vpc", "tags": TAGS}, r"rtb-\w+", {"tags": {"a": "b"}}),
+    Case(
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        {"subnetId": "$subnet", "routeTableId": "$routes"},
+        r"rtbassoc-\w+",
+    ),
+    Case(
+        "aws:ec2/route:Route",
+        {"routeTableId": "$routes", "destinationCidrBlock": "0.0.0.0/0", "gatewayId": "$gateway"},
+        r"r-rtb-\w+-0\.0\.0\.0/0",
+        imports=False,
+    ),
+    Case(
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        {
+            "vpcId": "$vpc",
+            "serviceName": "com.amazonaws.eu-west-1.s3",
+            "vpcEndpointType": "Gateway",
+            "routeTableIds": ["$routes"],
+            "tags": TAGS,
+        },
+        r"vpce-\w+",
+        {"tags": {"a": "b"}},
+    ),
+    Case(
+        "aws:ec2/securityGroup:SecurityGroup",
+        {"name": "brokers", "description": "Kafka", "vpcId": "$vpc", "tags": TAGS},
+        r"sg-\w+",
+        {"tags": {"a": "b"}},
+    ),
+    Case(
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        {"vpcId": "$vpc", "tags": TAGS},
+        r"sg-\w+",
+        {"tags": {"a": "b"}},
+        reads_nothing_after=False,
+    ),
+    Case(
+        "aws:ec2/flowLog:FlowLog",
+        {
+            "vpcId": "$vpc",
+            "trafficType": "REJECT",
+            "logDestinationType": "cloud-watch-logs",
+            "logDestination": f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:there",
+            "iamRoleArn": ROLE,
+            "tags": TAGS,
+        },
+        r"fl-\w+",
+        {"tags": {"a": "b"}},
+    ),
+    Case(
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        {
+            "securityGroupId": "$group",
+            "ipProtocol": "tcp",
+            "fromPort": 9098,
+            "toPort": 9098,
+            "cidrIpv4": "10.0.0.0/16",
+            "description": "clients",
+            "tags": TAGS,
+        },
+        r"sgr-\w+",
+        {"toPort": 9099},
+    ),
+    Case(
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+        {"securityGroupId": "$group", "ipProtocol": "-1", "cidrIpv4": "10.0.0.0/16"},
+        r"sgr-\w+",
+    ),
+]
+_CLUSTER = {"clusterName": "slipway"}
+_EKS = [
+    Case(
+        "aws:eks/cluster:Cluster",
+        {
+            "name": "slipway",
+            "roleArn": ROLE,
+            "version": "1.34",
+            "vpcConfig": {"subnetIds": ["subnet-1", "subnet-2"], "endpointPrivateAccess": True},
+            "computeConfig": {"enabled": True, "nodePools": ["system"]},
+            "enabledClusterLogTypes": ["audit"],
+            "tags": TAGS,
+        },
+        "slipway",
+        {"version": "1.35", "tags": {"a": "b"}},
+    ),
+    Case(
+        "aws:eks/addon:Addon",
+        {**_CLUSTER, "addonName": "metrics-server", "addonVersion": "v0.8.0-eksbuild.2"},
+        "slipway:metrics-server",
+        {"addonVersion": "v0.8.1-eksbuild.1"},
+    ),
+    Case("aws:eks/accessEntry:AccessEntry", {**_CLUSTER, "principalArn": ROLE, "tags": TAGS}, f"slipway:{ROLE}"),
+    Case(
+        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        {
+            **_CLUSTER,
+            "principalArn": ROLE,
+            "policyArn": "arn:aws:eks::aws:cluster-access-policy/A",
+            "accessScope": {"type": "cluster"},
+        },
+        f"slipway#{ROLE}#arn:aws:eks::aws:cluster-access-policy/A",
+    ),
+    Case(
+        "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        {**_CLUSTER, "namespace": "slipway-flight-delay", "serviceAccount": "flight-delay", "roleArn": ROLE},
+        r"a-\w+",
+        {"roleArn": f"{ROLE}-2"},
+    ),
+    Case(
+        "aws:eks/nodeGroup:NodeGroup",
+        {
+            **_CLUSTER,
+            "nodeGroupName": "system",
+            "nodeRoleArn": ROLE,
+            "subnetIds": ["subnet-1"],
+            "scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 2},
+        },
+        "slipway:system",
+        {"scalingConfig": {"minSize": 1, "maxSize": 5, "desiredSize": 2}},
+    ),
+    Case(
+        "aws:budgets/budget:Budget",
+        {
+            "name": "slipway-local",
+            "budgetType": "COST",
+            "limitAmount": "100",
+            "limitUnit": "USD",
+            "timeUnit": "MONTHLY",
+            "notifications": [
+                {
+                    "comparisonOperator": "GREATER_THAN",
+                    "threshold": 80,
+                    "thresholdType": "PERCENTAGE",
+                    "notificationType": "ACTUAL",
+                    "subscriberEmailAddresses": ["ops@example.com"],
+                }
+            ],
+        },
+        f"{ACCOUNT}:slipway-local",
+        {"limitAmount": "200"},
+    ),
+]
+
 CASES = [
+    *_NETWORK,
+    *_EKS,
     Case(
         "aws:kms/key:Key",
         {

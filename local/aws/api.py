@@ -69,7 +69,8 @@ class Api(Definition):
         made = self._do(scope, self.make, facts) or {}
         for step in self.after_make:
             if not isinstance(step, Call) or self._takes(scope, step) & facts.keys():
-                made |= self._do(scope, step, facts | made) or {}
+                # What was asked for goes before what the API made of it so far.
+                made |= self._do(scope, step, made | facts) or {}
         if self.tags is not None and self.tags.after_create and facts.get("tags"):
             self.tags.add(scope, self.service, scope.facts(facts | made), facts["tags"])
         return made

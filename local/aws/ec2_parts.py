@@ -52,6 +52,7 @@ def ec2(
     before_remove: Step | None = None,
     renames: Mapping[str, str] | None = None,
     tagged: bool = True,
+    facts: tuple[str, ...] = ("id",),
     **rest: Any,
 ) -> Api:
     """A row of EC2's table. `noun` is the API's name of the id without `Id`: `Vpc` of `VpcId` and `VpcIds`."""
@@ -66,7 +67,7 @@ def ec2(
         before_remove=before_remove,
         remove=Call(remove, keys={f"{noun}Ids" if removes_many else f"{noun}Id": "{id}"}),
         names=Names(renames={f"{noun}Id": "id", f"{noun}Ids": "id", **(renames or {})}),
-        facts=("id",),
+        facts=facts,
         tags=EC2_TAGS if tagged else None,
         **rest,
     )

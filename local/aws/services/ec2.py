@@ -1,10 +1,13 @@
 """EC2: the network. Security group rules have a folder of their own in pulumi-aws: see vpc.py."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.aws.api import Call, Step
 from local.aws.definition import Definition, Scope
 from local.aws.ec2_parts import EC2_TAGS, arn, by_id, ec2
+from local.aws.errors import ClientError, is_missing
+from local.aws.session import ACCOUNT, PARTITION, Session
 from local.provider.values import Props
 
 _VPC_SWITCHES = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "EnableDnsHostnames"}
@@ -150,6 +153,11 @@ def _target(facts: Props) -> dict[str, str]:
     return {member: facts[name] for name, member in _TARGETS.items() if facts.get(name)}
 
 
+def _is_deleted(found: Props) -> bool:
+    """EC2 shows some things for a while after they are gone."""
+    return found["state"] == "deleted"
+
+
 _PUBLIC: tuple[Step, ...] = (_set_public_addresses,)
 
 TYPES: tuple[Definition, ...] = (
@@ -204,6 +212,8 @@ TYPES: tuple[Definition, ...] = (
         "natgateway",
         make=Call("create_nat_gateway", result="NatGateway"),
         find=Call("describe_nat_gateways", result="NatGateways.0", keys={"NatGatewayIds": "{id}"}),
+        gone=_is_deleted,
+        facts=("id", "state"),
         more=(_address_of_nat,),
         remove="delete_nat_gateway",
         replace_on=("subnetId", "allocationId", "connectivityType"),
@@ -245,6 +255,7 @@ TYPES: tuple[Definition, ...] = (
         "vpc-endpoint",
         make=Call("create_vpc_endpoint", result="VpcEndpoint"),
         find=by_id("describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints"),
+        gone=_is_deleted,
         remove="delete_vpc_endpoints",
         removes_many=True,
         unordered=("routeTableIds", "subnetIds", "securityGroupIds"),
@@ -271,9 +282,37 @@ TYPES: tuple[Definition, ...] = (
             "create_flow_logs", result="FlowLogIds.0", into="id", keys={"ResourceIds": "{vpcId}", "ResourceType": "VPC"}
         ),
         find=Call("describe_flow_logs", result="FlowLogs.0", keys={"FlowLogIds": "{id}"}),
-        renames={"DeliverLogsPermissionArn": "iamRoleArn"},
+        renames={"DeliverLogsPermissionArn": "iamRoleArn", "ResourceId": "vpcId"},
         remove="delete_flow_logs",
         removes_many=True,
         replace_on=("vpcId", "trafficType", "logDestination", "logDestinationType", "iamRoleArn", "logFormat"),
     ),
 )
+
+
+def _get_vpc(session: Session, args: Mapping[str, Any]) -> Props:
+    """A VPC of the emulation. One that a program says exists elsewhere is taken at its word, with a usual range."""
+    region = args.get("region") or session.settings.region
+    client: Any = session.client("ec2", region)
+    found: dict[str, Any]
+    try:
+        found = client.describe_vpcs(VpcIds=[args["id"]])["Vpcs"][0]
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        found = {"CidrBlock": "10.0.0.0/16"}
+    return {
+        "id": args["id"],
+        "arn": f"arn:{PARTITION}:ec2:{region}:{ACCOUNT}:vpc/{args['id']}",
+        "cidrBlock": found["CidrBlock"],
+        "default": found.get("IsDefault", False),
+        "enableDnsHostnames": True,
+        "enableDnsSupport": True,
+        "instanceTenancy": "default",
+        "ownerId": ACCOUNT,
+        "region": region,
+        "state": "available",
+    }
+
+
+FUNCTIONS: Mapping[str, Callable[[Session, Mapping[str, Any]], Props]] = {"aws:ec2/getVpc:getVpc": _get_vpc}

@@ -3,10 +3,13 @@
 import base64
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.aws.definition import Scope
+from local.aws import records
+from local.aws.definition import Scope, digest
+from local.aws.session import ACCOUNT, PARTITION, Session
 from local.aws.stored import Stored
 from local.provider.values import Props
 
@@ -100,3 +103,27 @@ TYPES = (
         outputs={"arn": f"{_ARN}:nodegroup/{{clusterName}}/{{nodeGroupName}}/{{digest}}", "status": "ACTIVE"},
     ),
 )
+
+
+def _get_cluster(session: Session, args: Mapping[str, Any]) -> Props:
+    """A cluster that was made here; for one that a program says exists elsewhere the local node stands in."""
+    name, region = str(args["name"]), args.get("region") or session.settings.region
+    record = records.load("aws:eks/cluster:Cluster", name)
+    made = record.properties if record else _node()
+    config: Props = made.get("vpcConfig") or {"clusterSecurityGroupId": f"sg-{digest(name)[:17]}", "subnetIds": []}
+    return {
+        "id": name,
+        "name": name,
+        "arn": f"arn:{PARTITION}:eks:{region}:{ACCOUNT}:cluster/{name}",
+        "certificateAuthorities": [made["certificateAuthority"]],
+        "endpoint": made["endpoint"],
+        "region": region,
+        "roleArn": made.get("roleArn", f"arn:{PARTITION}:iam::{ACCOUNT}:role/{name}"),
+        "status": "ACTIVE",
+        "tags": made.get("tags", {}),
+        "version": made.get("version", ""),
+        "vpcConfig": config,
+    }
+
+
+FUNCTIONS: Mapping[str, Callable[[Session, Mapping[str, Any]], Props]] = {"aws:eks/getCluster:getCluster": _get_cluster}

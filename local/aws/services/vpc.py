@@ -15,7 +15,10 @@ class GroupRule(Definition):
     def create(self, scope: Scope, facts: Props) -> Props:
         """Adds it to its group."""
         made = self._client(scope, "authorize")(GroupId=facts["securityGroupId"], IpPermissions=[_permission(facts)])
-        return {"id": made["SecurityGroupRules"][0]["SecurityGroupRuleId"]}
+        rule = {"id": made["SecurityGroupRules"][0]["SecurityGroupRuleId"]}
+        if facts.get("tags"):
+            EC2_TAGS.add(scope, "ec2", rule, facts["tags"])
+        return rule
 
     def read(self, scope: Scope, facts: Props) -> Props | None:
         """The rule by its id."""
@@ -35,6 +38,7 @@ class GroupRule(Definition):
             "toPort": rule.get("ToPort"),
             "cidrIpv4": rule.get("CidrIpv4"),
             "description": rule.get("Description"),
+            "tags": EC2_TAGS.of(scope, "ec2", facts),
         }
 
     def update(self, scope: Scope, facts: Props, changed: set[str]) -> None:

@@ -57,6 +57,21 @@ def test_drift_is_shown_and_undone(plugin, aws):
     assert plugin.read(token, made) is None
 
 
+def test_what_exists_elsewhere_is_taken_at_its_word(plugin, aws):
+    """A program may say that its VPC or cluster exists; to rehearse it here, something has to stand in for it."""
+    made = aws.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    assert plugin.invoke("aws:ec2/getVpc:getVpc", id=made)["cidrBlock"] == "10.9.0.0/16"
+    assert plugin.invoke("aws:ec2/getVpc:getVpc", id="vpc-0a1b2c3d")["cidrBlock"] == "10.0.0.0/16"
+    elsewhere = plugin.invoke("aws:eks/getCluster:getCluster", name="elsewhere")
+    assert elsewhere["vpcConfig"]["clusterSecurityGroupId"].startswith("sg-")
+    inputs = {"name": "made-here", "roleArn": "arn:aws:iam::123456789012:role/r", "vpcConfig": {"subnetIds": ["a"]}}
+    cluster = plugin.create("aws:eks/cluster:Cluster", inputs)
+    found = plugin.invoke("aws:eks/getCluster:getCluster", name="made-here")
+    assert found["certificateAuthorities"] == [cluster.state["certificateAuthority"]]
+    assert found["vpcConfig"] == cluster.state["vpcConfig"]
+    plugin.delete("aws:eks/cluster:Cluster", cluster)
+
+
 def test_functions_ask_the_emulation(plugin, aws):
     zones = plugin.invoke("aws:index/getAvailabilityZones:getAvailabilityZones")
     assert zones["names"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
