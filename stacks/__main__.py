@@ -1,7 +1,12 @@
 """The Pulumi program of every environment: its config, its platform, its outputs."""
 
+import gc
 import sys
 from pathlib import Path
+
+# The SDKs' types are hundreds of thousands of objects that stay; looking for garbage among them again and again takes a
+# quarter of a run's time.
+gc.set_threshold(200_000)
 
 # Run as a folder, the program finds its own platform.py where any library asks for the standard library's module of
 # that name. So its folder leaves the path, and the checkout comes in.
