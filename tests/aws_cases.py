@@ -141,7 +141,7 @@ _NETWORK = [
     ),
     Case(
         "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        {"securityGroupId": "$group", "ipProtocol": "-1", "cidrIpv4": "10.0.0.0/16"},
+        {"securityGroupId": "$group", "ipProtocol": "-1", "referencedSecurityGroupId": "$group"},
         r"sgr-\w+",
     ),
 ]

@@ -72,6 +72,19 @@ def test_what_exists_elsewhere_is_taken_at_its_word(plugin, aws):
     plugin.delete("aws:eks/cluster:Cluster", cluster)
 
 
+def test_a_rule_for_a_group_that_exists_elsewhere_is_kept(plugin, aws):
+    token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    group = aws.client("ec2").create_security_group(GroupName="brokers-here", Description="d")["GroupId"]
+    inputs = {"securityGroupId": group, "referencedSecurityGroupId": "sg-0a1b2c3d", "ipProtocol": "tcp", "fromPort": 1}
+    made = plugin.create(token, inputs)
+    assert made.id.startswith("sgr-")
+    assert plugin.read(token, made) == made
+    mended = plugin.update(token, made, {**inputs, "fromPort": 2})
+    assert plugin.read(token, mended) == mended
+    plugin.delete(token, made)
+    assert plugin.read(token, made) is None
+
+
 def test_functions_ask_the_emulation(plugin, aws):
     zones = plugin.invoke("aws:index/getAvailabilityZones:getAvailabilityZones")
     assert zones["names"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
