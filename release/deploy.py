@@ -19,7 +19,7 @@ from release.releases import Record, Release, now, read_releases, write_release
 from release.verify import Answer, ask_golden, wait_until_served
 from release.watch import Watch
 
-LOCAL_TIMEOUT_SECONDS = 60.0
+LOCAL_TIMEOUT_SECONDS = 120.0
 REMOTE_TIMEOUT_SECONDS = 900.0
 """Longest that pods may take to be ready after the engine is done: a new node must be bought and an image pulled."""
 
@@ -147,7 +147,15 @@ def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str
     }
     watch = Watch(work.open_cluster(work.environment), awaited) if awaited else None
     stop = _telling(watch, work) if watch else None
-    outcome = run(work.engine, "up", work.lock, arguments=arguments, on_change=progress(work.say), stop=stop)
+    outcome = run(
+        work.engine,
+        "up",
+        work.lock,
+        arguments=arguments,
+        on_change=progress(work.say),
+        stop=stop,
+        waiting=work.waiting,
+    )
     keep_outputs(work.environment, outcome.story.outputs)
     if watch and outcome.exit_code and not outcome.stopped:
         # The provider may have seen the pod's end first: the pod's own words say more than the provider's.

@@ -89,11 +89,13 @@ def run(
     arguments: tuple[str, ...] = (),
     on_change: Callable[[Change, Story], None] | None = None,
     stop: Callable[[], str | None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run one operation to its end.
 
     `lock` is the held lock of the environment; only a preview may go without. `on_change` hears of each resource that
-    is done. `stop` is asked several times a second; when it gives a reason the engine is told to stop.
+    is done. `stop` is asked several times a second; when it gives a reason the engine is told to stop. `waiting` hears
+    which resource the engine waits for.
     """
     began = time.monotonic()
     log = _new_log(engine.environment, operation)
@@ -116,7 +118,7 @@ def run(
         try:
             if lock:
                 lock.engine_started(process.pid)
-            stopped = _watch(process, _Feed(feed), story, on_change, stop)
+            stopped = _watch(process, _Feed(feed), story, on_change, stop, waiting)
         except BaseException:
             _end(process)
             raise
@@ -146,6 +148,7 @@ def _watch(
     story: Story,
     on_change: Callable[[Change, Story], None] | None,
     stop: Callable[[], str | None] | None,
+    waiting: Callable[[str], None] | None,
 ) -> str | None:
     while True:
         over = process.poll() is not None  # asked first, so that the last events are still read
@@ -155,6 +158,8 @@ def _watch(
                 on_change(change, story)
         if over:
             return None
+        if waiting and story.at_work:
+            waiting(f"waiting for {story.at_work}")
         if stop and (reason := stop()):
             _end(process, patience_seconds=3)
             return reason

@@ -16,6 +16,9 @@ CHANGES = {
 """The engine's operations that a person is told about, in the words of a plan. The parts of a replacement
 (create-replacement, delete-replaced) are steps of its `replace`."""
 
+_INSTANT = {"same", "replace"}
+"""Steps that take no time: nothing to do, and the announcement of a replacement (its parts are steps of their own)."""
+
 LOSES_DATA = {
     "aws:s3/bucket:Bucket": "the objects in it",
     "aws:s3/bucketV2:BucketV2": "the objects in it",
@@ -83,6 +86,12 @@ class Story:
     done: dict[str, int] = field(default_factory=dict[str, int])
     """Resources that are finished, by component."""
     _parents: dict[str, str] = field(default_factory=dict[str, str])
+    _open: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def at_work(self) -> str | None:
+        """The resource that is worked on for the longest, as `Deployment flight-delay-rest`; None when none is."""
+        return next(iter(self._open.values()), None)
 
     def add(self, event: dict[str, Any]) -> Change | None:
         """Take in one line of the log; the change that it finished, if it did."""
@@ -90,6 +99,8 @@ class Story:
             self._begins(event["resourcePreEvent"]["metadata"])
         elif "resOutputsEvent" in event:
             return self._finished(event["resOutputsEvent"]["metadata"])
+        elif "resOpFailedEvent" in event:
+            self._open.pop(event["resOpFailedEvent"]["metadata"]["urn"], None)
         elif "diagnosticEvent" in event:
             self._said(event["diagnosticEvent"])
         elif "policyEvent" in event:
@@ -106,6 +117,8 @@ class Story:
         state = part(metadata, "new") or part(metadata, "old")
         self._parents[urn] = str(state.get("parent") or "")
         operation = CHANGES.get(metadata["op"])
+        if metadata["op"] not in _INSTANT and not urn_type(urn).startswith(("pulumi:", "slipway:")):
+            self._open[urn] = f"{urn_type(urn).rsplit(':', 1)[-1]} {urn_name(urn)}"
         if operation and not urn_type(urn).startswith(("pulumi:pulumi:", "pulumi:providers:", "slipway:")):
             self.changes[urn] = Change(
                 urn=urn,
@@ -118,6 +131,7 @@ class Story:
 
     def _finished(self, metadata: dict[str, Any]) -> Change | None:
         urn = metadata["urn"]
+        self._open.pop(urn, None)
         if urn_type(urn) == "pulumi:pulumi:Stack":
             self.outputs = part(metadata, "new", "outputs")
         change = self.changes.get(urn)

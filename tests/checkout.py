@@ -100,6 +100,14 @@ class Checkout:
         return found
 
 
+class Day:
+    """A checkout, and what its first `slipway up` printed."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.first_words = checkout.slipway("up")
+
+
 def until(condition: Any, seconds: float, every: float = 0.1) -> float:
     """Wait until `condition()` is true; the seconds that it took."""
     began = time.monotonic()

@@ -94,9 +94,14 @@ def _unknown_command(name: str) -> SlipwayError:
     return SlipwayError("usage", f"there is no command {name!r}", hint, exit_code=2)
 
 
+_CHANGES_SOMETHING = frozenset({"up", "down", "release", "rollback", "register", "approve", "reject"})
+
+
 def _again(words: list[str]) -> str:
     import shlex
 
+    if not words or words[0] not in _CHANGES_SOMETHING:
+        return ""
     return f"nothing to clean up; to finish, run it again: {shlex.join(['slipway', *words])}"
 
 

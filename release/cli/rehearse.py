@@ -42,12 +42,8 @@ def rehearse(env: NameArgument, preview: PreviewOption = False, json: JsonOption
         screen.line(f"  {step.name:<8} {step.seconds:>5.1f} s  {words or _NOTHING[step.name]}")
 
     with screen.waiting("getting ready") as wait:
-
-        def now(what: str) -> None:
-            wait.what = what
-
         command = shlex.join(["slipway", *sys.argv[1:]])
-        report = play(environment, command, preview_only=preview, say=screen.aside, waiting=now, done=told)
+        report = play(environment, command, preview_only=preview, say=screen.aside, waiting=wait.now, done=told)
     if json:
         screen.result(report.as_json())
         return

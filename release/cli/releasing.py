@@ -28,13 +28,9 @@ def change_release(
 
     screen = session.screen
     with changing(session.environment, session.command) as lock, screen.waiting(what) as wait:
-
-        def now(text: str) -> None:
-            wait.what = text
-
         platform = stand_ready(session.environment, screen.aside)
         heal(platform.engine, lock, screen.aside)
-        work = deploy.Work(session.environment, platform.engine, lock, screen.aside, now)
+        work = deploy.Work(session.environment, platform.engine, lock, screen.aside, wait.now)
         applied: deploy.Applied = change(deploy, work)
     seconds = time.monotonic() - began
     mine = [answer for answer in applied.answers if answer.service == service]

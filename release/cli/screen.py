@@ -99,10 +99,10 @@ class Screen:
 
 
 class Waiting:
-    """A wait that a person can see. `what` may be changed while it lasts."""
+    """A wait that a person can see: for what, and for how long already."""
 
     def __init__(self, screen: Screen, what: str) -> None:
-        self.what = what
+        self._what = what
         self._screen = screen
         self._since = time.monotonic()
         self._over = threading.Event()
@@ -117,9 +117,14 @@ class Waiting:
         self._over.set()
         self._thread.join()
 
+    def now(self, what: str) -> None:
+        """It waits for something else now; its age begins anew."""
+        if what != self._what:
+            self._what, self._since = what, time.monotonic()
+
     def _text(self) -> str:
         age = int(time.monotonic() - self._since)
-        return f"{self.what} ({age} s)" if age >= HEARTBEAT_SECONDS else self.what
+        return f"{self._what} ({age} s)" if age >= 1 else self._what
 
     def _watch(self) -> None:
         if self._screen.is_terminal:

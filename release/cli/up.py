@@ -33,11 +33,7 @@ def up(env: EnvironmentOption = "local", json: JsonOption = False, confirm: Conf
     from release.up import bring_up
 
     with changing(session.environment, session.command) as lock, session.screen.waiting("getting ready") as wait:
-
-        def now(what: str) -> None:
-            wait.what = what
-
-        result = bring_up(session.environment, lock, session.screen.aside, now)
+        result = bring_up(session.environment, lock, session.screen.aside, wait.now)
     seconds = time.monotonic() - began
     if json:
         session.screen.result(

@@ -102,7 +102,7 @@ def test_a_long_wait_is_named_with_its_age(monkeypatch: pytest.MonkeyPatch):
     words = io.StringIO()
     with Screen(words=words).waiting("the pods") as wait:
         time.sleep(0.12)
-        wait.what = "the answer"
+        wait.now("the answer")
         time.sleep(0.12)
     assert "… the pods\n" in words.getvalue()
     assert "… the answer\n" in words.getvalue()
