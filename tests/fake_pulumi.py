@@ -17,7 +17,7 @@ def main() -> int:
     file, words = Path(sys.argv[1]), sys.argv[2:]
     world = json.loads(file.read_text())
     world["calls"].append(words[0])
-    file.write_text(json.dumps(world))
+    write(file, world)
     if words[0] not in {"up", "refresh", "destroy", "preview"}:
         return 0
     events = Path(words[words.index("--event-log") + 1])
@@ -37,9 +37,16 @@ def main() -> int:
         )
         return 255
     world["running"] = current.get("version")
-    file.write_text(json.dumps(world))
+    write(file, world)
     say(events, summaryEvent={"resourceChanges": {"update": 1}})
     return 0
+
+
+def write(file: Path, world: Any) -> None:
+    """Notes it in one step: a test may be reading."""
+    whole = file.with_suffix(".new")
+    whole.write_text(json.dumps(world))
+    whole.replace(file)
 
 
 URN = "urn:pulumi:local::slipway::slipway:index:DataStore$aws:s3/bucket:Bucket::data-models"

@@ -64,7 +64,10 @@ class World:
 
     def write(self, **change: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps((self.read() if self.path.exists() else {}) | change))
+        # In one step: the engine that stands in reads it at any moment, and so do the tests.
+        whole = self.path.with_suffix(".new")
+        whole.write_text(json.dumps((self.read() if self.path.exists() else {}) | change))
+        whole.replace(self.path)
 
 
 @dataclass

@@ -44,7 +44,7 @@ def spool_in(directory: Path, model: Model, metrics: Metrics | None = None, **op
     return Spool(directory, "capture", encode(model.manifest), QUIET, metrics or Metrics(), **given)
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not come about"
