@@ -15,8 +15,10 @@ REGION = "eu-west-1"
 class EmulatedAws:
     """Runs it for the checkout `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, port: int = 0) -> None:
         self.root = root
+        self._port = port
+        root.mkdir(exist_ok=True)
         self._port_file = root / "aws.port"
         self._log = (root / "aws.log").open("ab")
         self._clients: dict[str, Any] = {}
@@ -25,7 +27,7 @@ class EmulatedAws:
     def start(self) -> None:
         self._clients.clear()
         self.process = subprocess.Popen(
-            emulation_command(self.root, REGION, self._port_file), stderr=self._log, stdout=self._log
+            emulation_command(self.root, REGION, self._port_file, self._port), stderr=self._log, stdout=self._log
         )
         deadline = time.monotonic() + 60
         while (port := read_port(self._port_file)) is None:

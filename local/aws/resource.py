@@ -52,8 +52,12 @@ class AwsResource(ResourceType):
             inputs[name] = UNKNOWN if start is UNKNOWN else f"{start}{_random(call)}"
 
     def diff(self, call: Call, old_inputs: Props, state: Props, new_inputs: Props) -> list[Change]:
-        """What differs; documents and sets are compared as such."""
-        return differences(_plain(old_inputs), _plain(new_inputs), self._same)
+        """What differs; documents and sets are compared as such. A provider that moves takes its resources along."""
+        changes = differences(_plain(old_inputs), _plain(new_inputs), self._same)
+        here = self._session.settings.region
+        if "region" in self._types and "region" not in new_inputs and state.get("region", here) != here:
+            changes.append(Change(("region",), Kind.UPDATE))
+        return changes
 
     def delete_before_replace(self, state: Props, new_inputs: Props) -> bool:
         """When the new one would have the id of the old one."""

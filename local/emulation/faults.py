@@ -15,6 +15,8 @@ from local.emulation.durable import NotStoredError, StartResponse, WsgiApp
 log = logging.getLogger(__name__)
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
+_NO_ROUTE = b"<!doctype html>"
+"""How Flask's page begins for an address that no call of moto has: not to be taken for a resource that is missing."""
 _XML_SERVICES = frozenset(
     {"autoscaling", "ec2", "elasticloadbalancing", "iam", "rds", "route53", "s3", "sns", "sts", "cloudfront"}
 )
@@ -27,17 +29,24 @@ class Faults:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # noqa: D102
+        answer: list[tuple[Any, ...]] = []
         try:
-            return self._app(environ, start_response)
+            body = self._app(environ, lambda *started: answer.append(started))
+            if str(answer[-1][0]).startswith("404"):
+                body = list(body)
+                if body and body[0].startswith(_NO_ROUTE):
+                    raise NotImplementedError(f"the call {_asked(environ)} has not been implemented")
         except Exception as error:
             code = "NotImplemented" if isinstance(error, NotImplementedError) else "InternalError"
             message = f"AWS emulation: {' '.join(str(error).split()) or type(error).__name__}"
             known = code == "NotImplemented" or isinstance(error, NotStoredError)
             log.warning("%s: %s", _asked(environ), message, exc_info=None if known else error)
             status = "501 Not Implemented" if code == "NotImplemented" else "500 Internal Server Error"
-            content_type, body = _body(environ, code, message)
-            start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
-            return [body]
+            content_type, text = _body(environ, code, message)
+            start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(text)))])
+            return [text]
+        start_response(*answer[-1])
+        return body
 
 
 def _asked(environ: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from aws_plugin import RefusedError
+from aws_plugin import Plugin, RefusedError
 
 pytestmark = pytest.mark.integration
 BUCKET = "aws:s3/bucket:Bucket"
@@ -55,6 +55,18 @@ def test_drift_is_shown_and_undone(plugin, aws):
     assert mended.state["tags"] == {"a": "b"}
     plugin.delete(token, made)
     assert plugin.read(token, made) is None
+
+
+def test_a_provider_that_moves_takes_its_resources_along(plugin, aws):
+    token = "aws:sns/topic:Topic"
+    made = plugin.create(token, {"name": "moving"})
+    elsewhere = Plugin({"region": "eu-central-1"})
+    assert elsewhere.diff(token, made, made.inputs) == ({"region": "UPDATE_REPLACE"}, False)
+    kept_there = elsewhere.check(token, {"name": "moving", "region": "eu-west-1"})
+    assert elsewhere.diff(token, made, kept_there)[0] == {"region": "ADD_REPLACE"}
+    elsewhere.delete(token, made)
+    assert plugin.read(token, made) is None, "it was deleted where it was, not where the provider is now"
+    elsewhere.stop()
 
 
 def test_what_exists_elsewhere_is_taken_at_its_word(plugin, aws):

@@ -212,6 +212,32 @@ def test_an_approval_is_an_event_on_the_default_bus(after):
     )
 
 
+@pytest.mark.parametrize(
+    ("service", "call", "arguments"),
+    [
+        ("athena", "delete_notebook", {"NotebookId": "1"}),  # JSON
+        ("eks", "describe_update", {"name": "a", "updateId": "1"}),  # REST and JSON
+        ("iam", "generate_organizations_access_report", {"EntityPath": "o-1/r-1/ou-1-12345678"}),  # query
+        ("ec2", "describe_import_image_tasks", {}),  # EC2's own
+    ],
+)
+def test_what_is_not_implemented_says_so_in_every_protocol(after, service, call, arguments):
+    with pytest.raises(ClientError) as refused:
+        getattr(after[0].client(service), call)(**arguments)
+    assert refused.value.response["Error"]["Code"] == "NotImplemented"
+    assert "has not been implemented" in str(refused.value)
+
+
+def test_it_listens_where_it_is_asked_to_if_it_can(after, tmp_path):
+    taken = int(after[0].endpoint.rsplit(":", 1)[1])
+    second = EmulatedAws(tmp_path, taken)
+    assert second.endpoint != after[0].endpoint
+    assert second.stop() == 0
+    again = EmulatedAws(tmp_path, int(second.endpoint.rsplit(":", 1)[1]))
+    assert again.endpoint == second.endpoint
+    assert again.stop() == 0
+
+
 def test_it_ends_when_its_parent_is_gone(tmp_path):
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[2]); from pathlib import Path;"
