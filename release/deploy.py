@@ -145,6 +145,9 @@ def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str
         for name, record in unproven.items()
         if record.current and name in services
     }
+    if work.environment.unsettled_file.exists() and "--refresh" not in arguments:
+        # An operation that was cut off may have changed what exists without the engine's state knowing.
+        arguments = (*arguments, "--refresh")
     watch = Watch(work.open_cluster(work.environment), awaited) if awaited else None
     stop = _telling(watch, work) if watch else None
     outcome = run(

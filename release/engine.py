@@ -105,6 +105,10 @@ def run(
     command = [engine.executable, operation, "--stack", engine.environment.name, *_COMMON, *quick]
     command += ["--suppress-outputs", "--suppress-progress", "--event-log", str(events), *arguments]
     story = Story()
+    unsettled = engine.environment.unsettled_file
+    was_settled = not unsettled.exists()
+    if operation != "preview":
+        unsettled.touch()
     with log.open("wb") as record, events.open(encoding="utf-8") as feed:
         process = subprocess.Popen(
             command,
@@ -125,6 +129,8 @@ def run(
         finally:
             if lock:
                 lock.engine_ended()
+    if operation != "preview" and (process.returncode == 0 or (was_settled and not story.changes)):
+        unsettled.unlink(missing_ok=True)
     return Outcome(operation, process.returncode, story, log, time.monotonic() - began, stopped)
 
 
@@ -162,6 +168,8 @@ def _watch(
             waiting(f"waiting for {story.at_work}")
         if stop and (reason := stop()):
             _end(process, patience_seconds=3)
+            for event in feed.take():
+                story.add(event)
             return reason
         time.sleep(_POLL_SECONDS)
 

@@ -77,6 +77,12 @@ class Environment:
         return self.directory / "lock"
 
     @property
+    def unsettled_file(self) -> Path:
+        """There while a run of the engine that changes something has not ended well: what exists may differ from what
+        the engine's state says, and has to be looked at before the next change."""
+        return self.directory / "unsettled"
+
+    @property
     def state_directory(self) -> Path:
         """The engine's own state, where it is kept on this machine (`local`)."""
         return self.directory / "state" / ".pulumi"

@@ -65,7 +65,8 @@ def what_is_missing(cluster: Cluster, service: DeployedService, release: Release
     path = f"/v2/models/{release.name}"
     pods = [pod for pod in cluster.pods(service) if not pod.leaving]
     if not workload.settled or len(pods) != workload.wanted:
-        return f"{workload.updated} of {workload.wanted} pods are of {release}, {workload.ready} ready"
+        right = sum(pod.ready and pod.version == release.version for pod in pods)
+        return f"{right} of {workload.wanted} pods are ready with {release}"
     for pod in pods:
         if found := _serves_other(f"pod {pod.name}", lambda pod=pod: cluster.ask_pod(pod, path), release):
             return found

@@ -16,7 +16,7 @@ def main() -> int:
     """One call of the CLI."""
     file, words = Path(sys.argv[1]), sys.argv[2:]
     world = json.loads(file.read_text())
-    world["calls"].append(words[0])
+    world["calls"].append(f"{words[0]} --refresh" if "--refresh" in words else words[0])
     write(file, world)
     if words[0] not in {"up", "refresh", "destroy", "preview"}:
         return 0
@@ -25,6 +25,8 @@ def main() -> int:
     current = records["flight-delay"]
     if current.get("version") in world["hangs"]:
         signal.signal(signal.SIGINT, lambda *_: sys.exit(255))
+        say(events, resourcePreEvent={"metadata": {"op": "update", "urn": URN, "old": {}, "new": {}}})
+        file.write_text(json.dumps(world | {"rolling": current["version"]}))
         time.sleep(60)
     if current.get("version") in world["fails"]:
         say(
@@ -36,7 +38,7 @@ def main() -> int:
             },
         )
         return 255
-    world["running"] = current.get("version")
+    world |= {"running": current.get("version"), "rolling": None}
     write(file, world)
     say(events, summaryEvent={"resourceChanges": {"update": 1}})
     return 0

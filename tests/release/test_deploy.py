@@ -56,6 +56,7 @@ class World:
             wrong=[],
             fails=[],
             hangs=[],
+            rolling=None,
             states={"1": "approved", "2": "approved", "3": "candidate"},
         )
 
@@ -80,9 +81,8 @@ class FakeCluster:
     def pods(self, service: DeployedService) -> list[Pod]:
         world = self.world.read()
         version = world["running"]
-        wanted = read_releases(Environment("local", self.world.path.parents[2]))[SERVICE].current
         found: list[Pod] = []
-        for one in {version, wanted.version if wanted else None} - {None}:
+        for one in {version, world["rolling"]} - {None}:
             code = world["exits"].get(str(one))
             end = Exit("rest", code, "Error", "2026-01-01T00:00:00Z", initial=False) if code else None
             ready = end is None and one == version
@@ -94,7 +94,7 @@ class FakeCluster:
     def workload(self, service: DeployedService) -> Workload | None:
         version = self._version()
         crashing = version in self.world.read()["exits"]
-        return Workload(len(self.pods(service)), 0 if crashing else 1, 1, not crashing) if version else None
+        return Workload(1, 0 if crashing else 1, 1, not crashing) if version else None
 
     def ask_pod(self, pod: Pod, path: str) -> tuple[int, Any]:
         return 200, {"name": SERVICE, "versions": [pod.version]}
@@ -247,6 +247,8 @@ def test_a_hopeless_start_ends_the_wait_in_the_pods_words(stage: Stage, code: in
     lines = failed.value.message.splitlines()
     assert lines[0].startswith(f"pod pod-2: container rest exited with {code} (")
     assert lines[1:3] == ["  | loading", "  | the graph is not sound"]
+    assert stage.world.read()["calls"] == ["up", "up", "up --refresh"]  # what was cut off is looked at before
+    assert not stage.environment.unsettled_file.exists()
     assert stage.record.current == release_of("1")
     assert stage.world.read()["running"] == "1"
 
@@ -364,3 +366,15 @@ def test_ctrl_c_ends_the_engine_too(stage: Stage):
     cut.stdout.close()
     with changing(stage.environment, "next") as lock:
         assert lock.left_behind is None
+    assert stage.environment.unsettled_file.exists()
+    stage.world.write(hangs=[])
+    stage.run(deploy.apply)
+    assert stage.world.read()["calls"][-1] == "up --refresh"
+    assert not stage.environment.unsettled_file.exists()
+
+
+def test_a_run_that_failed_before_it_changed_anything_needs_no_second_look(stage: Stage):
+    stage.world.write(fails=["1"])
+    with pytest.raises(SlipwayError):
+        stage.release("1")
+    assert not stage.environment.unsettled_file.exists()
