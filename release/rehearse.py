@@ -18,7 +18,7 @@ from release.environment import Environment
 from release.errors import SlipwayError
 from release.events import Change, Story, urn_name, urn_type
 from release.lock import EnvironmentLock, changing
-from release.stage import forget_the_dead, staged, stand_ready
+from release.stage import forget_the_dead, make_stand_ins, staged, stand_ready
 
 Say = Callable[[str], None]
 
@@ -88,6 +88,7 @@ def rehearse(
     with staged(environment, say) as stage, changing(stage, command) as lock:
         waiting("starting a throw-away platform")
         engine = stand_ready(stage, environment.root, say)
+        make_stand_ins(stage, engine.variables)
         engine.call("stack", "init", stage.name, "--no-select")
         _Performance(engine, lock, report, waiting, done).play(preview_only=preview_only)
     return report
