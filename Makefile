@@ -8,7 +8,7 @@ INSTALL = index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null); \
   $${index:+env UV_DEFAULT_INDEX="$$index"} $(UV) pip install --quiet --python .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format bench docs lock schemas test-cluster clean
+.PHONY: help up down test soak lint format bench docs lock schemas test-cluster clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ down: .venv/.runtime  ## stop and remove everything that `make up` started
 test: .venv/.dev  ## the whole default suite, the engine's integration tests included (under 10 minutes on 2 cores)
 	@.venv/bin/python -m engine ensure  # found in a moment, or built once, before tests with time limits want it
 	@.venv/bin/python -m pytest -n 2 --dist loadfile
+
+soak: .venv/.dev  ## what takes long: every environment and every unusual one rehearsed (an hour)
+	@.venv/bin/python -m engine ensure
+	@.venv/bin/python -m pytest -m soak
 
 test-cluster: .venv/.dev  ## send every object to the API server of KUBECONFIG, in a strict dry run
 	@test -n "$$KUBECONFIG" || { echo "make test-cluster: set KUBECONFIG to the cluster that shall be asked"; exit 2; }
