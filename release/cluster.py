@@ -17,6 +17,8 @@ from release.kubernetes_api import KubernetesApi, contexts, from_kubeconfig
 
 LOCAL_PORTS = "slipway.dev/local-ports"
 """Annotation of a Service of the local node: its loopback ports by name, as JSON."""
+OPEN_PORTS = "slipway.dev/LocalPorts"
+"""Condition of a Service of the local node: whether its loopback ports are open."""
 MODEL_VERSION = "slipway.dev/model-version"
 """Label of a pod: the version that it was started to serve."""
 MODEL_DIGEST = "slipway.dev/model-digest"
@@ -71,6 +73,18 @@ class Workload:
     """Whether what runs is what was asked for: all pods are of the newest template and ready."""
 
 
+@dataclass(frozen=True)
+class WayIn:
+    """Where a service answers."""
+
+    rest: str | None = None
+    """URL; None when nothing leads there."""
+    grpc: str | None = None
+    """Address on this machine; None when there is none."""
+    problem: str = ""
+    """Why there is no way in, where the node says so: a port that was asked for is taken."""
+
+
 class Cluster:
     """The Kubernetes API of an environment."""
 
@@ -97,20 +111,21 @@ class Cluster:
         pods = [_pod(item) for item in parts(found, "items")]
         return sorted(pods, key=lambda pod: (pod.created, pod.name))
 
-    def rest_url(self, service: DeployedService) -> str | None:
-        """Where the service answers HTTP: its loopback port, or its ingress; None when nothing leads there."""
+    def way_in(self, service: DeployedService) -> WayIn:
+        """Where the service answers: its loopback ports on the local node, its ingress elsewhere."""
         namespace = f"namespaces/{service.namespace}"
-        if self._local:
-            port = self._local_ports(service).get("rest")
-            return f"http://127.0.0.1:{port}" if port else None
-        found = self._api.get(f"/apis/networking.k8s.io/v1/{namespace}/ingresses/{service.service}")
-        hosts = [rule["host"] for rule in parts(found, "spec", "rules") if rule.get("host")]
-        return f"https://{hosts[0]}" if hosts else None
-
-    def grpc_address(self, service: DeployedService) -> str | None:
-        """Where the service answers gRPC on this machine; None when it does not."""
-        port = self._local_ports(service).get("grpc") if self._local else None
-        return f"127.0.0.1:{port}" if port else None
+        if not self._local:
+            found = self._api.get(f"/apis/networking.k8s.io/v1/{namespace}/ingresses/{service.service}")
+            hosts = [rule["host"] for rule in parts(found, "spec", "rules") if rule.get("host")]
+            return WayIn(rest=f"https://{hosts[0]}" if hosts else None)
+        found = self._api.get(f"/api/v1/{namespace}/services/{service.service}")
+        ports: dict[str, int] = json.loads(part(found, "metadata", "annotations").get(LOCAL_PORTS) or "{}")
+        closed = [entry for entry in parts(found, "status", "conditions") if entry.get("type") == OPEN_PORTS]
+        return WayIn(
+            rest=f"http://127.0.0.1:{ports['rest']}" if "rest" in ports else None,
+            grpc=f"127.0.0.1:{ports['grpc']}" if "grpc" in ports else None,
+            problem=next((str(entry.get("message")) for entry in closed if entry.get("status") == "False"), ""),
+        )
 
     def ask_service(
         self, service: DeployedService, path: str, question: Any = None, timeout: float = 10
@@ -120,10 +135,11 @@ class Cluster:
         Outside `local` the way leads through the API server's proxy, which reaches a service without ingress too.
         """
         if self._local:
-            url = self.rest_url(service)
-            if url is None:
-                raise SlipwayError("no-address", f"{service.name} has no address: its Service does not exist (yet)")
-            return _ask(KubernetesApi(url), path, question, timeout)
+            way = self.way_in(service)
+            if way.rest is None:
+                reason = way.problem or "its Service does not exist (yet)"
+                raise SlipwayError("no-address", f"{service.name} has no address: {reason}")
+            return _ask(KubernetesApi(way.rest), path, question, timeout)
         proxy = f"/api/v1/namespaces/{service.namespace}/services/{service.service}:rest/proxy"
         return _ask(self._api, proxy + path, question, timeout)
 
@@ -154,10 +170,6 @@ class Cluster:
                     yield line.decode(errors="replace").rstrip("\n")
             except (OSError, http.client.HTTPException):
                 return  # the pod (or the node) went away while it was followed
-
-    def _local_ports(self, service: DeployedService) -> dict[str, int]:
-        found = self._api.get(f"/api/v1/namespaces/{service.namespace}/services/{service.service}")
-        return json.loads(part(found, "metadata", "annotations").get(LOCAL_PORTS) or "{}")
 
 
 def open_cluster(environment: Environment) -> Cluster:

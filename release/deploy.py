@@ -5,6 +5,7 @@ record stays `verified: false` until the answer was right, so that a run which i
 undone, by the next one. There is nothing to clean up.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -167,6 +168,8 @@ def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str
     return outcome
 
 
+_POD = re.compile(r"^pod \S+: ")
+"""What a note leaves out: the pod is gone by the time that it is read."""
 _WORDS = {
     "create": "creating",
     "change": "changing",
@@ -203,7 +206,7 @@ def _telling(watch: Watch, work: Work) -> Callable[[], str | None]:
 
 def _go_back(work: Work, failed: Mapping[str, Record], error: SlipwayError) -> SlipwayError:
     """Write back what ran before, bring it back, and say so."""
-    cause = error.message.splitlines()[0]
+    cause = _POD.sub("", error.message.splitlines()[0])
     before: list[str] = []
     for name, record in failed.items():
         version = record.current.version if record.current else ""

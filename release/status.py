@@ -141,13 +141,14 @@ def _ask(environment: Environment, cluster: Cluster, service: DeployedService, r
         return found
     workload = cluster.workload(service)
     found.pods = [pod for pod in cluster.pods(service) if not pod.leaving]
-    found.rest, found.grpc = cluster.rest_url(service), cluster.grpc_address(service)
+    way = cluster.way_in(service)
+    found.rest, found.grpc = way.rest, way.grpc
     if workload is None:
         found.problem, found.next = f"deployment {service.deployment} does not exist", f"slipway up{flag}"
         return found
     found.wanted_pods = workload.wanted
     found.model_version = _answering_version(cluster, service)
-    found.problem = _problem(found, cluster, service)
+    found.problem = way.problem or _problem(found, cluster, service)
     found.ready = found.model_version is not None and not found.problem
     if found.problem:
         found.next = f"slipway logs {service.name}{flag}"

@@ -108,7 +108,7 @@ def ask_golden(
         raise SlipwayError("golden-differs", f"golden answer differs: {problem}")
     if str(answer.get("model_version")) != release.version:
         raise SlipwayError("wrong-version", f"version {answer.get('model_version')} answered, not {release.version}")
-    return Answer(service.name, release, cluster.rest_url(service), path, question, answer)
+    return Answer(service.name, release, cluster.way_in(service).rest, path, question, answer)
 
 
 def golden_question(manifest: "Manifest", golden: "Golden") -> tuple[str, dict[str, Any]]:

@@ -45,6 +45,8 @@ class Watch:
         self._next = time.monotonic() + _ASK_EVERY_SECONDS
         for service, release in self.awaited.values():
             try:
+                if closed := self.cluster.way_in(service).problem:
+                    return f"{service.name} has no address: {closed}; end that process, or set another rest.local_port"
                 pods = self.cluster.pods(service)
             except SlipwayError:
                 continue  # no answer is no verdict: the engine, which waits too, has its own timeout

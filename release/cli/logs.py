@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from release.cli.options import EnvironmentOption, ServiceArgument, Session, begin, command_app, service_named
+from release.cli.options import (
+    EnvironmentOption,
+    JsonOption,
+    ServiceArgument,
+    Session,
+    begin,
+    command_app,
+    service_named,
+)
 from release.cli.screen import plain
 from release.cluster import Cluster, Pod, open_cluster
 from release.environment import DeployedService
@@ -30,8 +38,9 @@ def logs(
     previous: PreviousOption = False,
     lines: LinesOption = 100,
     env: EnvironmentOption = "local",
+    json: JsonOption = False,
 ) -> None:
-    """Show what a service's pods say, each line with its pod's name."""
+    """Show what a service's pods say, each line with its pod's name (or, with --json, as one object)."""
     session = begin(env, aside=True)
     service_named(session, service)
     target = session.deployed.services[service]
@@ -41,11 +50,11 @@ def logs(
         flag = session.environment.flag()
         raise SlipwayError("no-pods", f"{service} has no pods", f"see: slipway status{flag}")
     if follow:
-        _follow(session, cluster, target, lines)
+        _follow(session, cluster, target, lines, json)
         return
     for pod in pods:
         for line in _all_lines(cluster, pod, lines, previous):
-            print(f"{pod.name} | {plain(line)}")
+            _say(pod.name, line, json)
 
 
 def _all_lines(cluster: Cluster, pod: Pod, lines: int, previous: bool) -> Iterator[str]:
@@ -55,7 +64,16 @@ def _all_lines(cluster: Cluster, pod: Pod, lines: int, previous: bool) -> Iterat
     yield from cluster.log(pod, "rest", lines=lines, previous=previous)
 
 
-def _follow(session: Session, cluster: Cluster, target: DeployedService, lines: int) -> None:
+def _say(pod: str, line: str, as_json: bool) -> None:
+    if as_json:
+        from json import dumps
+
+        print(dumps({"pod": pod, "line": plain(line)}, ensure_ascii=False), flush=True)
+    else:
+        print(f"{pod} | {plain(line)}", flush=True)
+
+
+def _follow(session: Session, cluster: Cluster, target: DeployedService, lines: int, as_json: bool) -> None:
     said: queue.Queue[tuple[str, str]] = queue.Queue()
     heard: set[str] = set()
 
@@ -76,10 +94,10 @@ def _follow(session: Session, cluster: Cluster, target: DeployedService, lines: 
                 heard.add(pod.name)
                 threading.Thread(target=listen, args=(pod, lines if first else None), daemon=True).start()
         first = False
-        _drain(said)
+        _drain(said, as_json)
 
 
-def _drain(said: "queue.Queue[tuple[str, str]]") -> None:
+def _drain(said: "queue.Queue[tuple[str, str]]", as_json: bool) -> None:
     import time
 
     until = time.monotonic() + _LOOK_EVERY_SECONDS
@@ -88,4 +106,4 @@ def _drain(said: "queue.Queue[tuple[str, str]]") -> None:
             name, line = said.get(timeout=left)
         except queue.Empty:
             return
-        print(f"{name} | {plain(line)}", flush=True)
+        _say(name, line, as_json)

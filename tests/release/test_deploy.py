@@ -23,7 +23,7 @@ from release_support import deployed
 from serving.manifest import Golden, Manifest
 
 from release import deploy
-from release.cluster import Exit, Pod, Workload
+from release.cluster import Exit, Pod, WayIn, Workload
 from release.deploy import Work
 from release.engine import Engine
 from release.environment import DeployedService, Environment
@@ -57,6 +57,7 @@ class World:
             fails=[],
             hangs=[],
             rolling=None,
+            closed="",
             states={"1": "approved", "2": "approved", "3": "candidate"},
         )
 
@@ -109,8 +110,8 @@ class FakeCluster:
             return 200, {"model_version": version, "predictions": [{"probability": 0.9 if wrong else 0.25}]}
         return 200, {"name": SERVICE, "versions": [version]}
 
-    def rest_url(self, service: DeployedService) -> str:
-        return "http://127.0.0.1:1"
+    def way_in(self, service: DeployedService) -> WayIn:
+        return WayIn(rest="http://127.0.0.1:1", problem=self.world.read()["closed"])
 
     def log(self, pod: Pod, container: str, **_: Any) -> Iterator[str]:
         yield from ['{"message": "loading"}', '{"message": "the graph is not sound"}']
@@ -251,6 +252,14 @@ def test_a_hopeless_start_ends_the_wait_in_the_pods_words(stage: Stage, code: in
     assert not stage.environment.unsettled_file.exists()
     assert stage.record.current == release_of("1")
     assert stage.world.read()["running"] == "1"
+
+
+def test_a_port_that_is_taken_ends_the_wait(stage: Stage):
+    stage.release("1")
+    stage.world.write(closed="port 8080 is taken (python3, pid 42)", exits={"1": 69})
+    with pytest.raises(SlipwayError, match=r"flight-delay has no address: port 8080 is taken \(python3, pid 42\)"):
+        stage.run(deploy.apply)
+    assert stage.record.current == release_of("1")
 
 
 def test_an_exit_that_may_pass_is_told_and_waited_for(stage: Stage):
