@@ -32,6 +32,9 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 JSON = b"application/json"
 
 
+_PROBED = b"/v2/health/"
+
+
 class Request:
     """One request, read whole. The handler calls `respond` exactly once, at once or later."""
 
@@ -103,7 +106,8 @@ class HttpServer:
         """Finish: every response closes its connection, idle ones are closed, for at most so many seconds.
 
         The listening socket is the caller's and stays open meanwhile: a load balancer goes on sending until it has
-        noticed. It ends once no connection is open and none has come for a quarter of the time.
+        noticed. It ends once no connection is open and no request has come for a quarter of the time; those of probes,
+        which go on to the end, do not count.
         """
         self.draining = True
         self._quiet_seconds = seconds / 4
@@ -173,7 +177,6 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         server = self._server
         server.connections.add(self)
-        server.last_activity = time.monotonic()
         if len(server.connections) > server.limits.max_connections:
             self._refuse(NotReadyError("too many connections; try again later"))
 
@@ -273,7 +276,9 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._busy = False
         transport, server = self._transport, self._server
-        self._since = server.last_activity = server.now
+        self._since = server.now
+        if not (server.draining and request.path.startswith(_PROBED)):
+            server.last_activity = server.now
         if transport is None or transport.is_closing():
             return
         close = not keep_alive or server.draining or self._closing

@@ -1,5 +1,6 @@
 """Start, stop and death of real server processes."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -99,6 +100,26 @@ def test_an_idle_server_stops_early(tmp_path: Path) -> None:
         began = time.monotonic()
         assert server.stop() == Exit.OK
         assert time.monotonic() - began < 3.5
+
+
+def test_probes_do_not_keep_a_server_from_stopping(tmp_path: Path) -> None:
+    """A kubelet and a load balancer go on asking for its health until it is gone."""
+    with serving_test_model(tmp_path, drain_seconds=8) as server:
+        over = threading.Event()
+
+        def probe() -> None:
+            while not over.wait(0.2):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    server.get("/v2/health/ready")
+
+        prober = threading.Thread(target=probe)
+        prober.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert server.stop() == Exit.OK
+        assert time.monotonic() - began < 6
+        over.set()
+        prober.join()
 
 
 def test_a_second_interrupt_ends_it_at_once_and_a_second_termination_does_not(tmp_path: Path) -> None:
