@@ -7,6 +7,7 @@ undone, by the next one. There is nothing to clean up.
 
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from release.cluster import Cluster, open_cluster
@@ -57,13 +58,17 @@ def apply(work: Work, arguments: tuple[str, ...] = ()) -> Applied:
     """
     records = {name: record for name, record in read_releases(work.environment).items() if record.current}
     unproven = {name: record for name, record in records.items() if not record.verified}
-    try:
-        outcome = _run_engine(work, unproven, arguments)
-        answers = prove(work, records)
-    except SlipwayError as error:
-        if not unproven:
-            raise
-        raise _go_back(work, unproven, error) from error
+    with ThreadPoolExecutor(max_workers=1) as side:
+        # The AWS clients take a second to load: while the engine works, that second is free.
+        known = bool(read_deployed(work.environment).services)
+        registry = side.submit(work.open_registry, work.environment) if records and known else None
+        try:
+            outcome = _run_engine(work, unproven, arguments)
+            answers = prove(work, records, registry.result() if registry else None)
+        except SlipwayError as error:
+            if not unproven:
+                raise
+            raise _go_back(work, unproven, error) from error
     return Applied(outcome, answers)
 
 
@@ -119,11 +124,13 @@ def known_service(environment: Environment, service: str) -> DeployedService:
     )
 
 
-def prove(work: Work, records: Mapping[str, Record]) -> list[Answer]:
+def prove(work: Work, records: Mapping[str, Record], registry: Registry | None = None) -> list[Answer]:
     """Wait until each released service serves its version everywhere, and ask it its golden question."""
+    if not records:
+        return []
     services = read_deployed(work.environment).services
     cluster = work.open_cluster(work.environment)
-    registry = work.open_registry(work.environment)
+    registry = registry or work.open_registry(work.environment)
     answers: list[Answer] = []
     for name, record in records.items():
         service = services.get(name)
