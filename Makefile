@@ -2,10 +2,15 @@
 PYTHON ?= python3
 export UV_CACHE_DIR := .tools/uv-cache
 export UV_NO_PROGRESS := 1
+# Container images like to set it; each process then compiles anew what it imports, seconds of SDK every time.
+unexport PYTHONDONTWRITEBYTECODE
 UV := .tools/setup/bin/uv
 # A mirror that pip was told to use is used by uv too.
 INSTALL = index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null); \
   $${index:+env UV_DEFAULT_INDEX="$$index"} $(UV) pip install --quiet --python .venv/bin/python
+
+# With the pip that this Python has; where it has none (or an old one), with one that venv brings, which takes seconds more.
+SETUP_PIP = $(1) install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-setup.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test soak lint format bench docs lock schemas test-cluster clean
@@ -64,7 +69,7 @@ ifneq ($(shell cat .venv/.runtime 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.runtime
 endif
 .venv/.runtime: requirements.lock pyproject.toml $(UV)
-	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || .tools/setup/bin/python -m venv --clear .venv
+	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || $(UV) venv --quiet --clear --python .tools/setup/bin/python .venv
 	@$(INSTALL) --require-hashes -r requirements.lock
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@printf '%s' "$(CURDIR)" > $@
@@ -76,6 +81,7 @@ endif
 $(UV): requirements-setup.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Slipway needs Python 3.11 or newer, found " + sys.version.split()[0] + " as $(PYTHON); name another with: make PYTHON=python3.12 up")'
 	@echo "Setting up this folder (.tools, .venv), once, about half a minute"
-	@$(PYTHON) -m venv --clear .tools/setup
-	@.tools/setup/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-setup.lock
+	@$(PYTHON) -m venv --clear --without-pip .tools/setup
+	@$(call SETUP_PIP,$(PYTHON) -m pip --python .tools/setup/bin/python) 2>/dev/null || \
+	  { $(PYTHON) -m venv --clear .tools/setup && $(call SETUP_PIP,.tools/setup/bin/python -m pip); }
 	@touch $@

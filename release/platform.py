@@ -64,11 +64,12 @@ def own_variables(environment: Environment, engine_bin: str, local: dict[str, An
     """Those of the variables that Slipway sets, empty where it takes one away: what `slipway env` prints."""
     path = os.environ.get("PATH", os.defpath)
     # The program imports SDKs of thousands of files: compiled anew each time they take ten seconds instead of two.
-    compiled = {"PYTHONDONTWRITEBYTECODE": ""} if os.environ.get("PYTHONDONTWRITEBYTECODE") else {}
+    kept = {"PYTHONDONTWRITEBYTECODE": ""}
     if local is None:
-        return {"PATH": os.pathsep.join([engine_bin, path]), **compiled}
+        return {"PATH": os.pathsep.join([engine_bin, path]), **kept}
     environment.state_directory.parent.mkdir(parents=True, exist_ok=True)
     return {
+        **kept,
         **dict.fromkeys(_OTHERS_CREDENTIALS, ""),
         **{str(name): str(value) for name, value in local["env"].items()},
         "PATH": os.pathsep.join([engine_bin, local["bin"], path]),

@@ -1,5 +1,6 @@
 """Find the command, run it, and end in one clear line whatever happens."""
 
+import os
 import sys
 from types import TracebackType
 from typing import Any, NoReturn
@@ -16,6 +17,10 @@ class Terminated(BaseException):
 
 def main() -> NoReturn:
     """Entry point of the `slipway` script."""
+    # Container images like to set this, and it goes on to every process started here: each then compiles anew what it
+    # imports, five seconds of SDK for the engine's program alone.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     words = sys.argv[1:]
     try:
         code = run(words)
