@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -12,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from local import daemon_state
-from local.daemon_state import ACCOUNT, REGION, locked, started_at
+from local.daemon_state import ACCOUNT, REGION, code_digest, is_same_file, locked, started_at
 from local.emulation.command import emulation_command, read_port
 from local.errors import LocalError
 from local.layout import VERSION, Layout, read, unwritable, write
@@ -26,6 +29,7 @@ log = logging.getLogger("local.daemon")
 
 AWS_START_SECONDS = 30.0
 RESTART_SECONDS = 1.0
+WATCH_SECONDS = 1.0
 
 
 class Emulation:
@@ -139,6 +143,20 @@ class Daemon:
         self._layout.daemon_file.unlink(missing_ok=True)
         self._layout.kubeconfig.unlink(missing_ok=True)
 
+    async def watch(self, lock: os.stat_result) -> None:
+        """End everything at once when the checkout is removed: another may take its place, with a daemon of its own.
+
+        `lock` is the lock file that this daemon holds. Nothing is written: the folder is no longer ours.
+        """
+        while is_same_file(lock, self._layout.daemon_lock):  # noqa: ASYNC110 - a removed folder sets no event
+            await asyncio.sleep(WATCH_SECONDS)
+        family = psutil.Process().children(recursive=True)
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(family, timeout=5)
+        os._exit(0)
+
     def _port(self, name: str) -> int:
         """The port of the last start where it is free, else a new one."""
         known = self._ports.get(name)
@@ -155,7 +173,7 @@ class Daemon:
             "kubeconfig": str(self._layout.kubeconfig),
             "region": REGION,
             "account": ACCOUNT,
-            "fresh": True,
+            "code_digest": code_digest(),
             "aws_started": started_at(self._emulation.pid),
             "children": [{"pid": self._emulation.pid, "started": started_at(self._emulation.pid)}],
         }
@@ -166,7 +184,7 @@ class Daemon:
         return state
 
 
-async def run(layout: Layout, report: int) -> int:
+async def run(layout: Layout, lock: os.stat_result, report: int) -> int:
     """Start, say so on the pipe, and stay until told to stop."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -182,9 +200,10 @@ async def run(layout: Layout, report: int) -> int:
         await daemon.stop()
         _say(report, error.answer())
         return 1
-    keeping = asyncio.create_task(daemon.keep())
+    tasks = [asyncio.create_task(daemon.keep()), asyncio.create_task(daemon.watch(lock))]
     await ended.wait()
-    keeping.cancel()
+    for task in tasks:
+        task.cancel()
     await daemon.stop()
     return 0
 
@@ -217,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import uvloop
 
             runner = uvloop.run
-        return runner(run(layout, given.report))
+        return runner(run(layout, layout.daemon_lock.stat(), given.report))
 
 
 if __name__ == "__main__":

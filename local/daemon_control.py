@@ -31,13 +31,16 @@ def start(root: Path) -> dict[str, Any]:
     try:
         with locked(layout.command_lock, wait=True):
             state = running(layout) or _starting(layout)
+            if state is not None and state.get("code_digest") != daemon_state.code_digest():
+                print("the local platform runs other code than this: starting it again", file=sys.stderr)
+                _end(layout, state)
+                state = None
             found = state is not None
             state = state or _spawn(layout)
             daemon_state.write_plugins(layout)
     except OSError as error:
         raise unwritable(layout.home, error) from error
-    environment = daemon_state.environment(layout, state)
-    return {**state, "bin": str(layout.bin), "env": environment, "already_running": found}
+    return {**_described(layout, state), "already_running": found}
 
 
 def stop(root: Path, *, forget: bool) -> dict[str, Any]:
@@ -59,11 +62,15 @@ def stop(root: Path, *, forget: bool) -> dict[str, Any]:
 
 
 def status(root: Path) -> dict[str, Any]:
-    """Whether the daemon runs, and its daemon.json when it does. Raises LocalError."""
+    """Whether the daemon runs, and what a start answers when it does. Raises LocalError."""
     layout = Layout(root)
     layout.check_version()
     state = running(layout)
-    return {"running": state is not None, **(state or {})}
+    return {"running": False} if state is None else {"running": True, **_described(layout, state)}
+
+
+def _described(layout: Layout, state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "bin": str(layout.bin), "env": daemon_state.environment(layout, state)}
 
 
 def _starting(layout: Layout) -> dict[str, Any] | None:

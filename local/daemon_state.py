@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -35,6 +36,23 @@ def is_alive(pid: int, started: float) -> bool:
     """Whether this very process still runs: a reused pid started at another time."""
     found = started_at(pid)
     return found is not None and abs(found - started) < CLOCK_SLACK
+
+
+def code_digest() -> str:
+    """Names the code of this package: a daemon that was started from other code does not know what this one knows."""
+    found = hashlib.sha256()
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        found.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def is_same_file(known: os.stat_result, path: Path) -> bool:
+    """Whether `path` is still the file that it was."""
+    try:
+        return os.path.samestat(known, path.stat())
+    except OSError:
+        return False
 
 
 def running(layout: Layout) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ class Applied:
     answers: list[Answer]
 
 
-def apply(work: Work, arguments: tuple[str, ...] = ()) -> Applied:
+def apply(work: Work) -> Applied:
     """Run the engine on the config and the records as they are, and prove every released service.
 
     Raises:
@@ -63,7 +63,7 @@ def apply(work: Work, arguments: tuple[str, ...] = ()) -> Applied:
         known = bool(read_deployed(work.environment).services)
         registry = side.submit(work.open_registry, work.environment) if records and known else None
         try:
-            outcome = _run_engine(work, unproven, arguments)
+            outcome = _run_engine(work, unproven)
             answers = prove(work, records, registry.result() if registry else None)
         except SlipwayError as error:
             if not unproven:
@@ -146,23 +146,19 @@ def prove(work: Work, records: Mapping[str, Record], registry: Registry | None =
     return answers
 
 
-def _run_engine(work: Work, unproven: Mapping[str, Record], arguments: tuple[str, ...]) -> Outcome:
+def _run_engine(work: Work, unproven: Mapping[str, Record]) -> Outcome:
     services = read_deployed(work.environment).services
     awaited = {
         name: (services[name], record.current)
         for name, record in unproven.items()
         if record.current and name in services
     }
-    if work.environment.unsettled_file.exists() and "--refresh" not in arguments:
-        # An operation that was cut off may have changed what exists without the engine's state knowing.
-        arguments = (*arguments, "--refresh")
     watch = Watch(work.open_cluster(work.environment), awaited) if awaited else None
     stop = _telling(watch, work) if watch else None
     outcome = run(
         work.engine,
         "up",
         work.lock,
-        arguments=arguments,
         on_change=progress(work.say),
         stop=stop,
         waiting=work.waiting,
@@ -230,7 +226,7 @@ def _go_back(work: Work, failed: Mapping[str, Record], error: SlipwayError) -> S
     services = ", ".join(failed)
     try:
         records = {name: record for name, record in read_releases(work.environment).items() if record.current}
-        _run_engine(work, {}, ())
+        _run_engine(work, {})
         prove(work, {name: record for name, record in records.items() if name in failed})
     except SlipwayError as second:
         return SlipwayError(

@@ -13,7 +13,7 @@ from release.errors import SlipwayError
 from release.events import urn_name
 from release.healing import heal
 from release.lock import EnvironmentLock, end_engine_left_behind
-from release.platform import Platform, stand_ready, stop_local
+from release.platform import stand_ready, stop_local
 from release.registry import Registry
 
 _KEPT = {"log", "lock"}
@@ -32,8 +32,7 @@ class Removed:
 def take_down(environment: Environment, lock: EnvironmentLock, say: Callable[[str], None]) -> Removed:
     """Destroy the stack. A `local` that is broken is forgotten instead: nothing of it lies outside this machine."""
     if not environment.is_local:
-        platform = stand_ready(environment, say)
-        return Removed(_destroy(platform, lock, say), "")
+        return Removed(_destroy(stand_ready(environment, say), lock, say), "")
     outcome, trouble = None, ""
     try:
         if lock.left_behind:
@@ -73,17 +72,15 @@ def forget(environment: Environment) -> None:
             path.unlink()
 
 
-def _destroy(platform: Platform, lock: EnvironmentLock, say: Callable[[str], None]) -> Outcome:
-    heal(platform.engine, lock, say)
-    _refuse_protected(platform.engine)
-    environment = platform.engine.environment
+def _destroy(engine: Engine, lock: EnvironmentLock, say: Callable[[str], None]) -> Outcome:
+    heal(engine, lock, say)
+    _refuse_protected(engine)
+    environment = engine.environment
     deployed = read_deployed(environment)
     if deployed.outputs.get("models_bucket"):
         # An emulation that began empty may have no groups to look into.
         with suppress(SlipwayError) if environment.is_local else nullcontext():
             Registry(environment, deployed).forget()
-    # An emulation that began empty holds nothing of what the state lists: look first, then destroy what is there.
-    arguments = ("--refresh",) if platform.fresh else ()
-    outcome = run(platform.engine, "destroy", lock, arguments=arguments)
+    outcome = run(engine, "destroy", lock)
     outcome.raise_if_failed()
     return outcome

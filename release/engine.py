@@ -107,6 +107,8 @@ def run(
     story = Story()
     unsettled = engine.environment.unsettled_file
     was_settled = not unsettled.exists()
+    if not was_settled and operation != "refresh":
+        command.append("--refresh")
     if operation != "preview":
         unsettled.touch()
     with log.open("wb") as record, events.open(encoding="utf-8") as feed:

@@ -78,9 +78,14 @@ class Environment:
 
     @property
     def unsettled_file(self) -> Path:
-        """There while a run of the engine that changes something has not ended well: what exists may differ from what
-        the engine's state says, and has to be looked at before the next change."""
+        """There while what exists may differ from what the engine's state says (a run that changes something has not
+        ended well, the emulation began anew): the engine looks (`--refresh`) before its next change."""
         return self.directory / "unsettled"
+
+    @property
+    def emulation_file(self) -> Path:
+        """`local`: which run of the AWS emulation the engine last met."""
+        return self.directory / "emulation.json"
 
     @property
     def state_directory(self) -> Path:
@@ -196,7 +201,6 @@ class Daemon:
     kubeconfig: Path
     region: str
     account: str
-    fresh: bool
 
 
 DAEMON_LAYOUT = 1
@@ -222,5 +226,4 @@ def read_daemon(environment: Environment) -> Daemon | None:
         kubeconfig=Path(content["kubeconfig"]),
         region=content["region"],
         account=content["account"],
-        fresh=bool(content["fresh"]),
     )

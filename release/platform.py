@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from release.documents import read_object, write_json
 from release.engine import Engine
 from release.environment import Environment
 from release.errors import SlipwayError
@@ -20,21 +20,8 @@ _OTHERS_CREDENTIALS = (
 """Variables by which the caller's own AWS account would get in the way of the emulation's."""
 
 
-@dataclass(frozen=True)
-class Platform:
-    """A platform that is ready to be provisioned."""
-
-    engine: Engine
-    started: bool
-    """Whether the local daemon was started just now."""
-    marker: str
-    """Names this run of the AWS emulation; empty elsewhere."""
-    fresh: bool
-    """Whether the AWS emulation began empty in this run."""
-
-
-def stand_ready(environment: Environment, say: Callable[[str], None]) -> Platform:
-    """Find (or build) the engine and start the local daemon, both at once."""
+def stand_ready(environment: Environment, say: Callable[[str], None]) -> Engine:
+    """Find (or build) the engine and start the local daemon, both at once; the engine, ready to run."""
     log = environment.log_directory / "platform.log"
     arguments = ["--root", str(environment.root)]
     daemon = Room(["local", "start", *arguments], environment.root, log, say) if environment.is_local else None
@@ -45,13 +32,19 @@ def stand_ready(environment: Environment, say: Callable[[str], None]) -> Platfor
             daemon.end()
         raise
     local = daemon.answer() if daemon else None
-    variables = engine_variables(environment, found["bin"], local)
-    return Platform(
-        engine=Engine(environment, found["pulumi"], found["version"], variables),
-        started=bool(local and not local["already_running"]),
-        marker=f"{local['pid']}-{local.get('aws_started', local['started'])}" if local else "",
-        fresh=bool(local and local["fresh"]),
-    )
+    if local:
+        _meet_emulation(environment, local)
+    return Engine(environment, found["pulumi"], found["version"], engine_variables(environment, found["bin"], local))
+
+
+def _meet_emulation(environment: Environment, local: dict[str, Any]) -> None:
+    """An emulation that began anew has lost most of what the engine's state lists."""
+    met = {"layout": 1, "aws_endpoint": local["aws_endpoint"], "aws_started": local["aws_started"]}
+    if read_object(environment.emulation_file) == met:
+        return
+    if environment.checkpoint_file.exists():
+        environment.unsettled_file.touch()
+    write_json(environment.emulation_file, met)
 
 
 def engine_variables(environment: Environment, engine_bin: str, local: dict[str, Any] | None) -> dict[str, str]:
@@ -88,10 +81,10 @@ def look_ready(environment: Environment, log: Path) -> tuple[dict[str, Any], dic
         raise SlipwayError("no-engine", "there is no Pulumi CLI on this machine yet", str(engine.get("remedy") or ""))
     if not environment.is_local:
         return engine, None
-    status = ask_room(["local", "status", *arguments], environment.root, log)
-    if not status.get("running"):
+    local = ask_room(["local", "status", *arguments], environment.root, log)
+    if not local.get("running"):
         raise SlipwayError("local-down", "the local platform is not running", "run: slipway up")
-    return engine, ask_room(["local", "start", *arguments], environment.root, log)
+    return engine, local
 
 
 def stop_local(environment: Environment, say: Callable[[str], None], *, forget: bool) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 
 from release.config import check_config
 from release.deploy import Work, apply, release
-from release.documents import read_object, write_json
 from release.engine import Engine, Outcome
 from release.environment import Environment
 from release.healing import heal
 from release.lock import EnvironmentLock
-from release.platform import Platform, stand_ready
+from release.platform import stand_ready
 from release.registry import Registry, who_decides
 from release.releases import read_releases
 from release.rooms import Room
@@ -47,13 +46,12 @@ def bring_up(
     services = check_config(environment)
     training = _start_training(environment, say) if _wants_example(environment, services) else None
     try:
-        platform = stand_ready(environment, say)
-        work = Work(environment, platform.engine, lock, say, waiting)
-        heal(platform.engine, lock, say)
-        ensure_stack(platform.engine)
+        engine = stand_ready(environment, say)
+        work = Work(environment, engine, lock, say, waiting)
+        heal(engine, lock, say)
+        ensure_stack(engine)
         waiting(f"provisioning {environment.name}")
-        applied = apply(work, _refresh(environment, platform))
-        _note_refreshed(environment, platform)
+        applied = apply(work)
         result = Result([applied.outcome], applied.answers)
         if training:
             waiting("training the example's model")
@@ -100,19 +98,3 @@ def _release_example(work: Work, made: dict[str, Any], result: Result) -> None:
     applied = release(work, EXAMPLE, entry.version)
     result.outcomes.append(applied.outcome)
     result.answers[:] = applied.answers
-
-
-def _refresh(environment: Environment, platform: Platform) -> tuple[str, ...]:
-    """An emulation that began empty has lost what the engine's state lists: look before changing anything."""
-    if not platform.fresh or not environment.checkpoint_file.exists():
-        return ()
-    return () if _refreshed(environment) == platform.marker else ("--refresh",)
-
-
-def _refreshed(environment: Environment) -> str:
-    return str((read_object(environment.directory / "refreshed.json") or {}).get("daemon", ""))
-
-
-def _note_refreshed(environment: Environment, platform: Platform) -> None:
-    if platform.marker and _refreshed(environment) != platform.marker:
-        write_json(environment.directory / "refreshed.json", {"layout": 1, "daemon": platform.marker})

@@ -20,9 +20,9 @@ def preview(env: EnvironmentOption = "local", json: JsonOption = False) -> None:
 
     check_config(session.environment)
     with session.screen.waiting(f"previewing {env}"):
-        platform = stand_ready(session.environment, session.screen.aside)
-        ensure_stack(platform.engine)
-        outcome = run(platform.engine, "preview", None)
+        engine = stand_ready(session.environment, session.screen.aside)
+        ensure_stack(engine)
+        outcome = run(engine, "preview", None)
     outcome.raise_if_failed()
     if json:
         losses = [change.as_json() for change in outcome.changes if change.loses]

@@ -28,9 +28,9 @@ def change_release(
 
     screen = session.screen
     with changing(session.environment, session.command) as lock, screen.waiting(what) as wait:
-        platform = stand_ready(session.environment, screen.aside)
-        heal(platform.engine, lock, screen.aside)
-        work = deploy.Work(session.environment, platform.engine, lock, screen.aside, wait.now)
+        engine = stand_ready(session.environment, screen.aside)
+        heal(engine, lock, screen.aside)
+        work = deploy.Work(session.environment, engine, lock, screen.aside, wait.now)
         applied: deploy.Applied = change(deploy, work)
     seconds = time.monotonic() - began
     mine = [answer for answer in applied.answers if answer.service == service]

@@ -67,7 +67,7 @@ def show_preview(session: Session) -> None:
     from release.platform import stand_ready
 
     with session.screen.waiting(f"previewing {session.environment.name}"):
-        platform = stand_ready(session.environment, session.screen.aside)
-        outcome = run(platform.engine, "preview", None)
+        engine = stand_ready(session.environment, session.screen.aside)
+        outcome = run(engine, "preview", None)
     outcome.raise_if_failed()
     show_changes(session.screen, outcome.changes, done=False)

@@ -29,7 +29,8 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f3a"
 def accepted(alias: Any) -> st.SearchStrategy[str]:
     """Every text that an alias of the vocabulary takes, the longest ones often."""
     (kind,) = (part for part in get_args(alias) if isinstance(part, Text))
-    texts = st.from_regex(kind.pattern, fullmatch=True)
+    longest = kind.longest or 1000
+    texts = st.from_regex(kind.pattern, fullmatch=True).filter(lambda text: len(text) <= longest)
     return texts | texts.filter(lambda text: len(text) > 12)
 
 

@@ -110,7 +110,9 @@ def test_start_answers_with_what_is_needed_and_stop_leaves_nothing(checkout):
     assert time.monotonic() - begun < 3
     assert again["already_running"] is True
     assert again["pid"] == answer["pid"]
-    assert checkout.run("status")[1] == {"running": True} | json.loads((checkout.home / "daemon.json").read_text())
+    del again["already_running"]
+    assert checkout.run("status")[1] == {"running": True, **again}
+    assert json.loads((checkout.home / "daemon.json").read_text()).items() <= again.items()
 
     assert checkout.run("stop") == (0, {"stopped": True, "forgotten": False})
     assert checkout.processes() == []
@@ -169,10 +171,36 @@ def test_the_emulation_is_started_again_when_it_dies(checkout):
     while (state := checkout.run("status")[1])["children"] == first["children"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert state["fresh"] is True
+    assert state["aws_started"] > first["aws_started"]
     assert state["aws_endpoint"] == first["aws_endpoint"]
     with socket.create_connection(("127.0.0.1", int(state["aws_endpoint"].rsplit(":", 1)[1]))):
         pass
+
+
+def test_a_removed_checkout_takes_its_daemon_along_and_leaves_the_next_one_alone(checkout):
+    first = checkout.start()
+    _, pod = checkout.web()
+    shutil.rmtree(checkout.root)
+    checkout.root.mkdir()
+    second = checkout.start()
+    assert second["pid"] != first["pid"]
+    deadline = time.monotonic() + 10
+    while any(psutil.pid_exists(pid) for pid in (first["pid"], first["children"][0]["pid"], pod)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert checkout.run("status")[1]["pid"] == second["pid"]
+    with socket.create_connection(("127.0.0.1", int(second["aws_endpoint"].rsplit(":", 1)[1]))):
+        pass
+
+
+def test_a_daemon_of_other_code_is_started_again(checkout):
+    first = checkout.start()
+    state = json.loads((checkout.home / "daemon.json").read_text())
+    (checkout.home / "daemon.json").write_text(json.dumps(state | {"code_digest": "0" * 16}))
+    second = checkout.start()
+    assert second["already_running"] is False
+    assert not psutil.pid_exists(first["pid"])
+    assert checkout.start()["pid"] == second["pid"]
 
 
 def test_a_file_of_a_reboot_is_recognised(checkout):
