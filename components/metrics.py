@@ -40,6 +40,16 @@ class Metric(StrEnum):
     """Average of a business metric over its window. Its own unit."""
 
 
+UNITS = dict.fromkeys(Metric, "Count") | {
+    Metric.LATENCY: "Milliseconds",
+    Metric.LAG: "Seconds",
+    Metric.DRIFT: "None",
+    Metric.QUALITY_LOSS: "Percent",
+    Metric.BUSINESS: "None",
+}
+"""CloudWatch's unit of each; `serving.emf` writes the same."""
+
+
 def dimensions(environment: str, service: str) -> dict[str, str]:
     """Dimensions of a service's metrics."""
     return {"Environment": environment, "Service": service}

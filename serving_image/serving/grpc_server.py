@@ -20,7 +20,7 @@ from serving.errors import InvalidInputError, ServingError
 from serving.exits import CommandError, Exit
 from serving.grpc_messages import HEALTH_SERVICE, MESSAGES, SERVICE
 from serving.logs import Log
-from serving.metrics import Metrics
+from serving.metrics import LATENCY, SECONDS, Metrics
 from serving.model import Model
 from serving.plane import Plane
 from serving.settings import Settings
@@ -55,7 +55,7 @@ class GrpcServer:
         self._lock = threading.Lock()
         labels = {"protocol": "grpc", "route": "infer"}
         self._seconds = metrics.histogram(
-            "slipway_request_seconds", "Seconds from a whole request to its answer.", labels
+            "slipway_request_seconds", "Seconds from a whole request to its answer.", labels, LATENCY, SECONDS
         )
         self._codes = {
             code: metrics.counter("slipway_requests_total", "Requests.", labels | {"code": code.name})

@@ -14,7 +14,7 @@ from serving.errors import InvalidInputError, MethodNotAllowedError, NotFoundErr
 from serving.http_server import JSON, Request
 from serving.ids import new_id
 from serving.logs import Log
-from serving.metrics import Metrics
+from serving.metrics import LATENCY, SECONDS, Metrics
 from serving.model import Model
 from serving.plane import Answer, Plane, Question
 from serving.spool import Kind
@@ -53,6 +53,8 @@ class Rest:
                 "slipway_request_seconds",
                 "Seconds from a whole request to its answer.",
                 {"protocol": "rest", "route": route},
+                LATENCY,
+                SECONDS,
             )
             for route in ("predict", "infer")
         }
@@ -60,7 +62,7 @@ class Rest:
             (route, status): metrics.counter(
                 "slipway_requests_total", "Requests.", {"protocol": "rest", "route": route, "code": str(status)}
             )
-            for route in ("predict", "infer", "other")
+            for route in ("predict", "infer", "health", "other")
             for status in (200, 500, *STATUS.values())
         }
         self._routes = self._all_routes()
@@ -195,15 +197,16 @@ class Rest:
     # everything else
 
     def _live(self, request: Request) -> None:
-        self._say(request, {"live": True})
+        self._say(request, {"live": True}, "health")
 
     def _readiness(self, request: Request) -> None:
         if not self.ready:
-            raise NotReadyError("this server is going away")
-        if self._keys is not None and not self._keys.known:
-            raise NotReadyError("the API keys are not there yet")
-        model = self._plane.default
-        self._say(request, {"ready": True, "name": model.name, "model_version": model.version})
+            self._fail(request, "health", NotReadyError("this server is going away"))
+        elif self._keys is not None and not self._keys.known:
+            self._fail(request, "health", NotReadyError("the API keys are not there yet"))
+        else:
+            model = self._plane.default
+            self._say(request, {"ready": True, "name": model.name, "model_version": model.version}, "health")
 
     def _server(self, request: Request) -> None:
         self._say(request, {"name": "slipway", "version": "1", "extensions": ["binary_tensor_data"]})
@@ -223,8 +226,8 @@ class Rest:
 
     # answers
 
-    def _say(self, request: Request, document: Any) -> None:
-        self._answer(request, "other", self._encode(document))
+    def _say(self, request: Request, document: Any, route: str = "other") -> None:
+        self._answer(request, route, self._encode(document))
 
     def _answer(
         self, request: Request, route: str, body: bytes, content_type: bytes = JSON, extra: bytes = b""

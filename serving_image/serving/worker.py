@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from serving.plane import Plane
 from serving.rest import Rest
 from serving.settings import Settings, keys_file
 from serving.startup import open_model
+from serving.traffic import Traffic
 
 
 class Worker:
@@ -62,22 +63,25 @@ class Worker:
         grpc = GrpcServer(plane, self.metrics, self.log, keys, capture, settings)
         info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
         self.metrics.gauge("slipway_workers", "Workers that are up, with the model that they serve.", info).set(1)
+        traffic = Traffic(settings, self.metrics)
         # What exists now lives as long as the process: the collector need not look at it ever again.
         gc.collect()
         gc.freeze()
         # With several workers it is the supervisor's.
         companion = Companion(self.log) if self.parent is None and is_wanted(settings) else None
+        every_second = [traffic.tick, *([] if companion is None else [companion.look_after])]
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(self._serve(rest, grpc, model, companion, began))
+                runner.run(self._serve(rest, grpc, model, every_second, began))
             plane.close()
         finally:
             capture.close()
+            traffic.publish()
             if companion is not None:
                 companion.end()
 
     async def _serve(
-        self, rest: Rest, grpc: GrpcServer, model: Model, companion: Companion | None, began: float
+        self, rest: Rest, grpc: GrpcServer, model: Model, every_second: list[Callable[[], None]], began: float
     ) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,8 +91,7 @@ class Worker:
         version = f"Slipway-Model-Version: {model.version}\r\n".encode()
         server = HttpServer(rest.handle, rest.refuse, Limits(max_body_bytes=self.settings.max_body_bytes), version)
         self._keep(server.keep_time())
-        if companion is not None:
-            self._keep(_look_after(companion))
+        self._keep(_repeat(every_second))
         listener = await loop.create_server(server.connection, sock=self.rest_socket, backlog=2048)
         grpc.start(self.settings.bind, self.grpc_port)
         address, port = self.rest_socket.getsockname()[:2]
@@ -128,10 +131,11 @@ class Worker:
         self._stop.set()
 
 
-async def _look_after(companion: Companion) -> None:
+async def _repeat(every_second: list[Callable[[], None]]) -> None:
     while True:
         await asyncio.sleep(1)
-        companion.look_after()
+        for call in every_second:
+            call()
 
 
 def _loop_factory() -> Any:
