@@ -1,6 +1,7 @@
 """How a component is tested: record what was registered, resolve it, assert outside of any apply."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ import pytest
 from google.protobuf import json_format
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor
+
+# As in stacks/__main__.py: looking for garbage among the SDKs' types takes a quarter of the time.
+gc.set_threshold(200_000)
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
