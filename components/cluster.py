@@ -32,7 +32,8 @@ NODE_POLICIES = {
 
 
 class ExistingClusterArgs(TypedDict):
-    """An EKS cluster that is taken as it is. It has Pod Identity, an ingress controller and KEDA already."""
+    """An EKS cluster that is taken as it is. It has Pod Identity, an ingress controller and KEDA already, and sends
+    logs to CloudWatch as `components.cluster_logs` tells the observability add-on: alarms read metrics from them."""
 
     name: pulumi.Input[str]
     """Its name."""
@@ -67,7 +68,7 @@ class ClusterArgs(TypedDict):
     viewer_role_arns: NotRequired[Sequence[str]]
     """IAM roles that may look at everything but secrets: previews need it. Default none."""
     log_retention_days: NotRequired[int]
-    """Days that control-plane logs are kept. Default 30."""
+    """Days that the cluster's logs are kept, of control plane, nodes and pods. Default 30."""
     protected: NotRequired[bool]
     """Refuse to delete the cluster. Default False."""
     existing: NotRequired[ExistingClusterArgs]
@@ -199,8 +200,9 @@ class Cluster(pulumi.ComponentResource):
             {
                 "environment": environment,
                 "cluster": self.name,
-                "account": place.account,
-                "partition": place.partition,
+                "cluster_name": cluster_name,
+                "kms_key_arn": self._args["kms_key_arn"],
+                "log_retention_days": self._args.get("log_retention_days", 30),
                 "auto_mode": auto_mode,
                 "tags": self._args.get("tags", {}),
             },

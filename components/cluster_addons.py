@@ -1,5 +1,6 @@
 """What Slipway's services need in a cluster of their own: metrics, observability, KEDA, the ingress class."""
 
+import json
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -7,7 +8,11 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components import iam
+from components.cluster_logs import CLUSTER_LOGS, addon_configuration, cluster_log_group
+from components.iam import Statement
+from components.metrics import log_group
 from components.naming import Limit, named
+from components.place import Place, place_of
 
 KEDA_CHART = "2.19.0"
 """Chart version of KEDA; there is no EKS add-on of it."""
@@ -37,11 +42,13 @@ class ClusterAddonsArgs(TypedDict):
     environment: str
     """Environment name; part of every name."""
     cluster: pulumi.Input[str]
-    """Name of the cluster."""
-    account: pulumi.Input[str]
-    """Account that it belongs to."""
-    partition: pulumi.Input[str]
-    """AWS partition, such as `aws`."""
+    """The cluster, once it is there."""
+    cluster_name: str
+    """Its name, which is known before."""
+    kms_key_arn: pulumi.Input[str]
+    """Key that encrypts logs."""
+    log_retention_days: int
+    """Days that the cluster's logs are kept."""
     auto_mode: bool
     """Whether the cluster runs in Auto Mode, which brings Pod Identity and the load balancer controller."""
     versions: NotRequired[AddonVersions]
@@ -64,6 +71,7 @@ class ClusterAddons(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._mine = pulumi.ResourceOptions(parent=self)
+        self._place = place_of(self)
         versions = args.get("versions", PINNED)
         identity: list[pulumi.Resource] = []
         if not args["auto_mode"]:
@@ -91,20 +99,18 @@ class ClusterAddons(pulumi.ComponentResource):
             f"{self._name}-{purpose}-role",
             name=named(self._args["environment"], "cluster", purpose, limit=Limit.IAM_ROLE),
             description=f"{service_account} in {self._args['environment']}'s cluster.",
-            assume_role_policy=iam.trust_pod(namespace, service_account, self._args["account"]),
+            assume_role_policy=iam.trust_pod(namespace, service_account, self._place.account),
             tags=self._args.get("tags"),
             opts=self._mine,
         )
 
     def _observability(self, version: str, identity: list[pulumi.Resource]) -> None:
-        """CloudWatch agent and Fluent Bit: pods' logs and Container Insights."""
+        """CloudWatch agent and Fluent Bit, which share a service account: pods' logs and Container Insights."""
         role = self._role("cloudwatch", "amazon-cloudwatch", "cloudwatch-agent")
-        attached = aws.iam.RolePolicyAttachment(
+        allowed = aws.iam.RolePolicy(
             f"{self._name}-cloudwatch-policy",
             role=role.name,
-            policy_arn=pulumi.Output.concat(
-                "arn:", self._args["partition"], ":iam::aws:policy/CloudWatchAgentServerPolicy"
-            ),
+            policy=iam.document(agent_statements(self._args["environment"], self._args["cluster_name"], self._place)),
             opts=self._mine,
         )
         aws.eks.Addon(
@@ -112,12 +118,27 @@ class ClusterAddons(pulumi.ComponentResource):
             cluster_name=self._args["cluster"],
             addon_name="amazon-cloudwatch-observability",
             addon_version=version,
+            configuration_values=json.dumps(addon_configuration(self._args["environment"])),
             pod_identity_associations=[{"role_arn": role.arn, "service_account": "cloudwatch-agent"}],
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._args.get("tags"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[attached, *identity]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed, *self._log_groups(), *identity]),
         )
+
+    def _log_groups(self) -> list[aws.cloudwatch.LogGroup]:
+        """The groups of the cluster's own logs, which the add-on finds and may not make."""
+        return [
+            aws.cloudwatch.LogGroup(
+                f"{self._name}-{what}-log",
+                name=cluster_log_group(self._args["cluster_name"], what),
+                retention_in_days=self._args["log_retention_days"],
+                kms_key_id=self._args["kms_key_arn"],
+                tags=self._args.get("tags"),
+                opts=self._mine,
+            )
+            for what in CLUSTER_LOGS
+        ]
 
     def _keda(self, identity: list[pulumi.Resource]) -> pulumi.Output[str]:
         role = self._role("scaler", KEDA_NAMESPACE, "keda-operator")
@@ -157,3 +178,21 @@ class ClusterAddons(pulumi.ComponentResource):
             spec={"controller": "eks.amazonaws.com/alb" if auto_mode else "ingress.k8s.aws/alb"},
             opts=self._mine,
         )
+
+
+def agent_statements(environment: str, cluster: str, place: Place) -> list[Statement]:
+    """What CloudWatch agent and Fluent Bit may do: write to the log groups that are there, and publish what they
+    measure of the nodes."""
+    groups = [*(cluster_log_group(cluster, what) for what in CLUSTER_LOGS), log_group(environment, "*")]
+    return [
+        iam.allow(
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [place.arn("logs", f"log-group:{group}:*") for group in groups],
+        ),
+        # PutMetricData supports no resource ARNs: the namespace narrows it.
+        iam.allow(
+            ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": ["ContainerInsights"]}}
+        ),
+        # Neither do these two, by which the agent finds the volumes and the group of the node that it runs on.
+        iam.allow(["ec2:DescribeTags", "ec2:DescribeVolumes"], ["*"]),
+    ]

@@ -2,8 +2,9 @@
 
 When a pod is deleted, two things begin at once: the kubelet runs `preStop` and then sends SIGTERM, and the endpoint is
 taken out of Services and load balancers, which takes a while to be true everywhere. So the pod keeps serving for
-`pre_stop_seconds`; then it finishes what is open within `drain_seconds`; `grace_seconds` later it would be killed. The
-load balancer waits `deregistration_seconds` for open requests, no longer than the pod can still answer them.
+`pre_stop_seconds`; then it finishes what is open within `drain_seconds`; then it ends its workers and ships what it
+has captured, for the spool goes with the pod. `grace_seconds` after the deletion it would be killed. The load balancer
+waits `deregistration_seconds` for open requests, no longer than the pod can still answer them.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ ENDPOINT_SECONDS = 5
 """Until every kube-proxy and client knows that an endpoint has gone."""
 LOAD_BALANCER_SECONDS = 15
 """Until the controller has deregistered a target and every load balancer node has stopped sending to it."""
-MARGIN_SECONDS = 5
-"""Between the end of the drain and SIGKILL: the process closes its spool and exits."""
+WORKERS_SECONDS = 2
+"""After the drain, until the runtime's supervisor kills a worker that has not ended."""
+SHIPPING_SECONDS = 8
+"""After that, until the runtime gives up on shipping the last captures."""
+MARGIN_SECONDS = 2
+"""Before SIGKILL: processes exit."""
 MAX_DEREGISTRATION_SECONDS = 3600
 """Longest deregistration delay of a target group (ELBv2 ModifyTargetGroupAttributes)."""
 
@@ -28,7 +33,7 @@ class Drain:
     @property
     def grace_seconds(self) -> int:
         """terminationGracePeriodSeconds; it runs from the deletion on, preStop included."""
-        return self.pre_stop_seconds + self.drain_seconds + MARGIN_SECONDS
+        return self.pre_stop_seconds + self.drain_seconds + WORKERS_SECONDS + SHIPPING_SECONDS + MARGIN_SECONDS
 
     @property
     def deregistration_seconds(self) -> int:

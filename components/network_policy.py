@@ -7,8 +7,8 @@ import pulumi_kubernetes as k8s
 
 POD_IDENTITY_AGENT = "169.254.170.23/32"
 """Link-local address of the EKS Pod Identity agent, which listens on port 80."""
-METRICS_NAMESPACES = ("amazon-cloudwatch", "keda")
-"""Who scrapes /metrics: the CloudWatch agent and KEDA."""
+METRICS_NAMESPACES = ("keda",)
+"""Who scrapes /metrics: KEDA. CloudWatch has its metrics from the log."""
 
 Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
 Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict

@@ -99,7 +99,7 @@ class Pod:
     restart_policy: str = "Always"
     grace_seconds: int = 30
     scraped: bool = False
-    """Answers `/metrics` on the port `rest`: the CloudWatch agent finds it by annotations."""
+    """Answers `/metrics` on the port `rest`: a Prometheus that may call the service finds it by annotations."""
 
 
 def pod_template(pod: Pod, main: k8s.core.v1.ContainerArgsDict | None = None) -> k8s.core.v1.PodTemplateSpecArgsDict:

@@ -25,6 +25,8 @@ def _athena() -> None:
     from moto.athena.responses import AthenaResponse
 
     _refuse_unknown(AthenaBackend, "get_named_query", "named_queries", "query_id")
+    # moto says of what has no tags that it does not exist.
+    cast("Any", AthenaBackend).list_tags_for_resource = lambda backend, arn: backend.tagger.list_tags_for_resource(arn)
     responses = cast("Any", AthenaResponse)
     responses.update_work_group = _update_work_group
     responses.delete_named_query = _forgetting("athena_backend", "named_queries", "NamedQueryId")

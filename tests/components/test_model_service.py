@@ -182,7 +182,7 @@ def test_drain_grace_and_deregistration_fit(make):
     made = make(args(ingress=ingress(), drain_seconds=40)).resources
     pod = made["flight-deployment"].inputs["spec"]["template"]["spec"]
     assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
-    assert pod["terminationGracePeriodSeconds"] == 60
+    assert pod["terminationGracePeriodSeconds"] == 67
     attributes = made["flight-ingress"].inputs["metadata"]["annotations"][
         "alb.ingress.kubernetes.io/target-group-attributes"
     ]
@@ -281,7 +281,7 @@ def test_pods_accept_traffic_only_from_who_was_named(make):
     spec = made.resources["flight-network-policy"].inputs["spec"]
     sources = [source for rule in spec["ingress"] for source in rule["from"]]
     named = [s["namespaceSelector"]["matchExpressions"][0]["values"] for s in sources if "namespaceSelector" in s]
-    assert named == [["amazon-cloudwatch", "keda"], ["shop"]]
+    assert named == [["keda"], ["shop"]]
     assert [s["ipBlock"]["cidr"] for s in sources if "ipBlock" in s] == ["10.1.0.0/16"]
 
 
