@@ -2,7 +2,10 @@
 
 import json
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from release.cli.options import Session
@@ -39,6 +42,8 @@ def say_answers(session: Session, answers: Sequence[Answer], seconds: float) -> 
     if not answers:
         say(f"{session.environment.name} is up; nothing is released yet")
         say(f"  next     slipway models{flag}, then slipway release SERVICE VERSION{flag}")
+    if shutil.which("slipway") is None:
+        say(f"  first    export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
     say(f"  took     {seconds:.0f} s")
 
 

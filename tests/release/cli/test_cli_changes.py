@@ -2,6 +2,11 @@
 
 import io
 import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
 
 from release.cli.answers import curl_line, say_answers, short_answer
 from release.cli.changes import show_changes
@@ -73,6 +78,11 @@ def answer(name: str = "flight-delay", url: str | None = "http://127.0.0.1:9") -
     return Answer(name, Release(name, "2", "sha256:0"), url, "/predict", question, predictions)
 
 
+@pytest.fixture(autouse=True)
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+
+
 def said(environment: Environment, *answers: Answer) -> list[str]:
     words = io.StringIO()
     say_answers(Session(environment, Screen(words=words), "slipway up"), answers, 41.4)
@@ -92,6 +102,11 @@ def test_the_last_screen(local: Environment):
         "  undo     slipway down",
         "  took     41 s",
     ]
+
+
+def test_where_the_command_is_not_found_the_last_screen_says_how(local: Environment, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert said(local, answer())[-2] == f"  first    export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 
 
 def test_elsewhere_every_command_names_the_environment(dev: Environment):
@@ -119,8 +134,6 @@ def test_a_long_answer_is_shortened():
 
 
 def test_a_curl_line_is_one_shell_word_after_another():
-    import shlex
-
     line = curl_line(answer())
     assert line is not None
     words = shlex.split(line)
