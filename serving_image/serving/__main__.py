@@ -10,6 +10,7 @@ _USAGE = """usage: python -m serving COMMAND
 
   fetch   download, verify and unpack the model package (SLIPWAY_MODEL_URI, SLIPWAY_MODEL_DIGEST)
   rest    serve it over HTTP and gRPC
+  stream  score messages as they come (SLIPWAY_STREAM_*)
 
 Everything else is said by SLIPWAY_* variables; serving/settings.py lists them.
 Example: SLIPWAY_MODEL_DIR=package SLIPWAY_BIND=127.0.0.1 python -m serving rest
@@ -74,6 +75,12 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
             metrics = Metrics(given["index"], settings.workers, given["metrics"])
             rest_socket = sockets.socket(fileno=given["rest"])
             Worker(settings, rest_socket, given["grpc"], metrics, given["parent"]).run()
+        case ["stream"]:
+            from serving.sockets import bind
+            from serving.stream_worker import run
+
+            (socket,) = bind(settings.bind, settings.rest_port, 1, "SLIPWAY_REST_PORT")
+            run(settings, socket, log)
         case ["ship", parent] if parent.isdigit():
             import os
             import signal

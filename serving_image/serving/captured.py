@@ -8,7 +8,6 @@ import msgspec
 
 from serving import grpc_codec, v2
 from serving.grpc_messages import MESSAGES
-from serving.manifest import decode_manifest
 from serving.signature import Signature
 from serving.spool import WHOLE, Kind, Record
 from serving.tensors import Array, Feeds, from_bytes
@@ -38,11 +37,11 @@ class Outcome(NamedTuple):
 
 
 class Reader:
-    """Reads the records of one segment, whose header is a manifest."""
+    """Makes rows of what one model version was asked and answered."""
 
-    def __init__(self, header: bytes) -> None:
-        self._model = Signature(decode_manifest(header), max_rows=2**31)
-        manifest = self._model.manifest
+    def __init__(self, model: Signature) -> None:
+        self._model = model
+        manifest = model.manifest
         self._by_input: dict[str, list[tuple[int, str]]] = {}
         for feature in manifest.features:
             self._by_input.setdefault(feature.input, []).append((feature.column, feature.name))
@@ -54,12 +53,16 @@ class Reader:
             Kind(record.kind)
         ](record)
         for row, output, prediction_id in zip(rows, outputs, ids, strict=True):
-            numeric = {k: float(v) for k, v in row.items() if isinstance(v, int | float) and not math.isnan(v)}
-            categorical = {k: v for k, v in row.items() if isinstance(v, str)}
-            given = {k: number for k, v in output.items() for k, number in self._numbers(k, v)}
-            yield Prediction(
-                prediction_id, record.at_us, self._model.version, numeric, categorical, given, record.latency_us
-            )
+            yield self.prediction(prediction_id, row, output, record.at_us, record.latency_us)
+
+    def prediction(
+        self, prediction_id: str, row: dict[str, Any], output: dict[str, Any], at_us: int, latency_us: int
+    ) -> Prediction:
+        """One row of the table, of features and outputs by name."""
+        numeric = {k: float(v) for k, v in row.items() if isinstance(v, int | float) and not math.isnan(v)}
+        categorical = {k: v for k, v in row.items() if isinstance(v, str)}
+        given = {k: number for k, v in output.items() for k, number in self._numbers(k, v)}
+        return Prediction(prediction_id, at_us, self._model.version, numeric, categorical, given, latency_us)
 
     def _predict(self, record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
         rows: list[dict[str, Any]] = _decode(record.request)["rows"]
@@ -80,18 +83,19 @@ class Reader:
                 size = output["parameters"]["binary_data_size"]
                 arrays[name] = from_bytes(self._model.outputs[name], tail[:size], shape).tolist()
                 tail = tail[size:]
-        return self._joined(question.feeds or {}, arrays, question.count, answer["parameters"]["prediction_id"])
+        return self.joined(question.feeds or {}, arrays, question.count, answer["parameters"]["prediction_id"])
 
     def _grpc(self, record: Record) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
         question = grpc_codec.read(self._model, MESSAGES["ModelInferRequest"].FromString(record.request), 2**31)
         answer = MESSAGES["ModelInferResponse"].FromString(record.response)
         arrays = {name: array.tolist() for name, array in grpc_codec.read_outputs(self._model, answer).items()}
         name = answer.parameters["prediction_id"].string_param
-        return self._joined(question.feeds or {}, arrays, question.count, name)
+        return self.joined(question.feeds or {}, arrays, question.count, name)
 
-    def _joined(
+    def joined(
         self, feeds: Feeds, outputs: dict[str, list[Any]], count: int, request_id: str
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+        """Tensors as rows: features by name, outputs by name, and prediction ids."""
         rows: list[dict[str, Any]] = [{} for _ in range(count)]
         for name, columns in self._by_input.items():
             for row, values in zip(rows, _as_rows(feeds[name], count), strict=True):

@@ -61,6 +61,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """File with the API keys, one a line; unset: everyone may ask. Read again whenever it changes."""
     api_keys_secret: str | None = None
     """ARN of a Secrets Manager secret with the keys; it is copied into `api_keys_file`, again every minute."""
+    feature_tables: str | None = None
+    """Feature groups whose key a row may carry in place of features: JSON, group -> `{"table", "key", "key_type"}`."""
+    feature_cache_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 10
+    """How long features that were looked up answer again, in seconds; 0: they do not."""
+    feature_cache_entries: Annotated[int, Meta(ge=1)] = 100_000
+    """Most entities that are remembered in one worker; then the one that was asked for longest ago is forgotten."""
     capture_uri: S3Uri | None = None
     """Where predictions are captured: `s3://bucket/service/`; unset: they are not."""
     outcomes_uri: S3Uri | None = None
@@ -73,6 +79,48 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How much a killed process may lose, in seconds."""
     capture_segment_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60
     """How long records are gathered into one file, in seconds."""
+    stream_source: Literal["sqs", "kinesis", "kafka"] | None = None
+    """Where `stream` takes its messages from."""
+    stream_dead_letters_url: str | None = None
+    """URL of the SQS queue for messages that cannot be predicted, with the reason."""
+    stream_attempts: Annotated[int, Meta(ge=1, le=1000)] = 5
+    """How often a message is tried that fails for no fault of its own, before it goes there too."""
+    stream_window_seconds: Annotated[float, Meta(ge=0, le=60)] = 1
+    """How long messages are gathered into one file of the event store, in seconds."""
+    stream_window_messages: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    """How many messages are at most; twice as many are in hand at most."""
+    stream_queue_url: str | None = None
+    """SQS: URL of the queue."""
+    stream_hidden_seconds: Annotated[int, Meta(ge=1, le=43_200)] = 120
+    """SQS: how long a message that was taken is hidden from others, in seconds; prolonged while it is worked on."""
+    stream_name: str | None = None
+    """Kinesis: name of the stream."""
+    stream_checkpoints: str | None = None
+    """Kinesis: the DynamoDB table in which workers share its shards."""
+    stream_lease_seconds: Annotated[float, Meta(ge=0.2, le=3600)] = 15
+    """Kinesis: after how many seconds without a sign of life a worker's shards are taken over."""
+    stream_brokers: str | None = None
+    """Kafka: bootstrap brokers, `host:port,…`."""
+    stream_security: Literal["tls", "iam", "none"] = "tls"
+    """Kafka: how to authenticate; `iam` is MSK's, `none` is plain text on loopback only."""
+    stream_topic: str | None = None
+    """Kafka: topic of the messages."""
+    stream_group: str | None = None
+    """Kafka: consumer group."""
+    stream_output_topic: str | None = None
+    """Kafka: topic for predictions, besides the event store; unset: none."""
+    batch_input: str | None = None
+    """Rows to score: `s3://bucket/prefix/` (or a folder), `{date}` in it being the day of the run."""
+    batch_format: Literal["parquet", "csv", "jsonl"] = "parquet"
+    """How they are written."""
+    batch_output: str | None = None
+    """`s3://` (or a folder) of the service's partitions of the table `predictions`."""
+    batch_run: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,126}$")] | None = None
+    """The run's identity: what has the same one is the same run, tried again."""
+    batch_parts: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    """Workers that share the run; each is told its number in JOB_COMPLETION_INDEX."""
+    batch_max_bad_rows_percent: Annotated[float, Meta(ge=0, le=100)] = 1
+    """How many of 100 rows may be set aside before the run fails."""
     max_queue: Annotated[int, Meta(ge=1)] = 1024
     """Most requests that may wait for the model in one worker; one more is answered 429."""
     deadline_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30

@@ -10,43 +10,26 @@ import fcntl
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-import pyarrow as pa
-import pyarrow.parquet as pq
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serving import spool
 from serving.captured import Outcome, Prediction, Reader, outcomes
+from serving.event_store import by_hour, key_below, parquet
 from serving.logs import Log
+from serving.manifest import decode_manifest
 from serving.secret_keys import SecretKeys
 from serving.settings import Settings, keys_file
+from serving.signature import Signature
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_AT = pa.timestamp("us")
-CAPTURE = pa.schema(
-    [
-        ("prediction_id", pa.string()),
-        ("at", _AT),
-        ("model_version", pa.string()),
-        ("pattern", pa.string()),
-        ("numeric", pa.map_(pa.string(), pa.float64())),
-        ("categorical", pa.map_(pa.string(), pa.string())),
-        ("outputs", pa.map_(pa.string(), pa.float64())),
-        ("latency_us", pa.int64()),
-    ]
-)
-"""The table `capture` (components/tables.py)."""
-OUTCOMES = pa.schema([("prediction_id", pa.string()), ("at", _AT), ("label", pa.string()), ("value", pa.float64())])
-"""The table `outcomes`."""
 
 _LONGEST_WAIT_SECONDS = 60.0
 _LAST_TRY_SECONDS = 5.0
@@ -105,9 +88,8 @@ class Shipper:
             place = self._places.get(name)
             if place is None:  # it was set when these were captured, and may be again
                 continue
-            key = "/".join([*filter(None, place.path.strip("/").split("/")), *rest])
             try:
-                self._client.put_object(Bucket=place.netloc, Key=key, Body=file.read_bytes())
+                self._client.put_object(Bucket=place.netloc, Key=key_below(place, *rest), Body=file.read_bytes())
             except FileNotFoundError:
                 continue
             except (ClientError, BotoCoreError) as error:
@@ -136,7 +118,8 @@ class Shipper:
     def _rows(self, name: str, header: bytes, records: list[spool.Record]) -> list[Prediction] | list[Outcome]:
         if name == "outcomes":
             return [outcome for record in records for outcome in outcomes(record)]
-        reader, rows, unread = Reader(header), list[Prediction](), 0
+        signature = Signature(decode_manifest(header), max_rows=2**31)
+        reader, rows, unread = Reader(signature), list[Prediction](), 0
         for record in records:
             try:
                 rows += reader.predictions(record)
@@ -146,32 +129,12 @@ class Shipper:
         return rows
 
     def _write(self, name: str, stem: str, rows: list[Prediction] | list[Outcome]) -> None:
-        for hour, group in _by_hour(rows):
-            directory = self._root / "outbox" / name / hour.strftime("date=%Y-%m-%d/hour=%H")
+        for partition, group in by_hour(rows):
+            directory = self._root / "outbox" / name / partition
             directory.mkdir(parents=True, exist_ok=True)
             file = directory / f"{stem}-{len(group)}.parquet"
-            pq.write_table(_table(name, group), file.with_suffix(".new"), compression="zstd")
+            file.with_suffix(".new").write_bytes(parquet(group, "rest"))
             file.with_suffix(".new").rename(file)
-
-
-def _by_hour(rows: Iterable[Any]) -> list[tuple[datetime, list[Any]]]:
-    groups: dict[int, list[Any]] = {}
-    for row in rows:
-        groups.setdefault(row.at_us // 3_600_000_000, []).append(row)
-    return [(datetime.fromtimestamp(hour * 3600, UTC), group) for hour, group in groups.items()]
-
-
-def _table(name: str, rows: list[Any]) -> pa.Table:
-    schema = CAPTURE if name == "capture" else OUTCOMES
-    columns: dict[str, list[Any]] = {"at": [row.at_us for row in rows], "pattern": ["rest"] * len(rows)}
-    for field in schema.names:
-        if field not in columns:
-            columns[field] = [getattr(row, field) for row in rows]
-    return pa.table({name: [*map(_plain, columns[name])] for name in schema.names}, schema=schema)
-
-
-def _plain(value: Any) -> Any:
-    return list(cast("dict[str, Any]", value).items()) if isinstance(value, dict) else value
 
 
 def _is_orphan(file: Path) -> bool:

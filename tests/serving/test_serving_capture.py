@@ -20,12 +20,13 @@ from moto.server import ThreadedMotoServer
 from serving import spool
 from serving.capture import read_outcomes
 from serving.errors import InvalidInputError
+from serving.event_store import CAPTURE, OUTCOMES
 from serving.logs import Log
 from serving.manifest import encode
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.settings import Settings
-from serving.shipping import CAPTURE, OUTCOMES, Shipper
+from serving.shipping import Shipper
 from serving.spool import WHOLE, Kind, Record, Spool
 from serving_packages import score
 from serving_process import Server, serving_test_model
@@ -113,7 +114,7 @@ def test_the_schemas_are_those_of_the_registered_tables() -> None:
     kinds = {"timestamp[us]": "timestamp", "int64": "bigint", "double": "double", "string": "string"}
     maps = {"map<string, double>": "map<string,double>", "map<string, string>": "map<string,string>"}
     for schema, table in ((CAPTURE, tables.CAPTURE), (OUTCOMES, tables.OUTCOMES)):
-        found = {field.name: (kinds | maps)[str(field.type)] for field in schema}
+        found = {name: (kinds | maps)[str(kind)] for name, kind in zip(schema.names, schema.types, strict=True)}
         assert found == table.columns
 
 
