@@ -5,7 +5,16 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.features import EXPIRY, TYPES, FeatureGroupArgs, columns, offline_table, schema_digest
+from components.features import (
+    EXPIRY,
+    TYPES,
+    FeatureGroupArgs,
+    OnlineTableArgs,
+    columns,
+    offline_table,
+    online_table,
+    schema_digest,
+)
 from components.naming import Limit, named, require_name
 from components.outputs import mapping
 from components.tables import register_table
@@ -60,6 +69,10 @@ class FeatureStore(pulumi.ComponentResource):
                 "offline_tables": self.offline_tables,
             }
         )
+
+    def lookup(self, group: str) -> OnlineTableArgs:
+        """What a service is told that looks this group's features up."""
+        return online_table(group, self._args["groups"][group], self.online_tables.apply(lambda made: made[group]))
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=self._args.get("protected", False))

@@ -5,6 +5,8 @@ import json
 import re
 from typing import NotRequired, TypedDict
 
+import pulumi
+
 from components.tables import Table
 
 TYPES = {"string": "S", "bigint": "N", "double": "N", "boolean": "BOOL"}
@@ -28,6 +30,22 @@ class FeatureGroupArgs(TypedDict):
     """Column that says when the values became known. Default `event_time`."""
     ttl_hours: NotRequired[int]
     """How long a row answers online. Default: until it is overwritten."""
+
+
+class OnlineTableArgs(TypedDict):
+    """Where a service looks a group's features up."""
+
+    table: pulumi.Input[str]
+    """DynamoDB table."""
+    key: str
+    """Column that names the entity."""
+    key_type: str
+    """Glue type of that column: `string` or `bigint`."""
+
+
+def online_table(group: str, spec: FeatureGroupArgs, table: pulumi.Input[str]) -> OnlineTableArgs:
+    """What a service is told about the group, whose online table is `table`."""
+    return {"table": table, "key": spec["key"], "key_type": columns(group, spec)[spec["key"]]}
 
 
 def columns(group: str, spec: FeatureGroupArgs) -> dict[str, str]:

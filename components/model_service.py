@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 from components import autoscaling, iam, network_policy
 from components.autoscaling import ReplicasArgs
 from components.drain import drain
+from components.features import OnlineTableArgs
 from components.load_balancer import (
     GRPC_PREFIX,
     OIDC_SECRET,
@@ -45,8 +46,8 @@ class ModelServiceArgs(WorkloadArgs):
     """Largest request. Default: the runtime's, 8 MiB."""
     max_rows: NotRequired[int]
     """Most rows in a request. Default: the runtime's, 10,000."""
-    feature_tables: NotRequired[dict[str, pulumi.Input[str]]]
-    """Feature group -> DynamoDB table, for requests that name a key instead of features. Default none."""
+    feature_tables: NotRequired[dict[str, OnlineTableArgs]]
+    """Feature group -> its online table, for requests that name a key instead of features. Default none."""
     api_keys_secret_arn: NotRequired[pulumi.Input[str]]
     """Secrets Manager secret with the API keys; with it, the runtime refuses requests without one, and reads the secret
     again every minute."""
@@ -133,8 +134,8 @@ class ModelService(pulumi.ComponentResource):
             # The runtime reads the keys again every minute: a rotation needs no restart, and no key is in any state.
             grants.append(iam.read_secret(self._args["api_keys_secret_arn"]))
         if tables := self._args.get("feature_tables"):
-            arns = [place.arn("dynamodb", pulumi.Output.concat("table/", table)) for table in tables.values()]
-            grants.append(iam.allow(["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], arns))
+            arns = [place.arn("dynamodb", pulumi.Output.concat("table/", each["table"])) for each in tables.values()]
+            grants.append(iam.allow(["dynamodb:BatchGetItem"], arns))
         return grants
 
     def _network_policy(self) -> None:

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from components.alarms import NotifyArgs
 from components.data_store import DataStore, DataStoreArgs
-from components.features import FeatureGroupArgs
+from components.features import FeatureGroupArgs, columns, offline_table, schema_digest
 from components.model_registry import ModelRegistry, ModelRegistryArgs
 from stacks.config.environments import Environment
 from stacks.config.model import StackConfig
@@ -37,13 +37,14 @@ def build(config: StackConfig) -> Outputs:
     roles = github_delivery(config, registry, opts)
     if notify:
         watch_spend(config, notify, opts)
+    features = feature_store(config, data, opts)
     shared = Shared(
         config=config,
         data=data,
         registry=registry,
         image=image(config, registry),
         notify=notify,
-        features=feature_store(config, data, opts),
+        features=features,
         account=account,
         cloud=None if config.environment is Environment.LOCAL else cloud(config, data, account),
     )
@@ -60,6 +61,7 @@ def build(config: StackConfig) -> Outputs:
         "image_repository": registry.image_repository,
         "model_groups": registry.model_groups,
         "services": services,
+        **({"feature_groups": feature_groups(config, features)} if features else {}),
         **roles,
     }
 
@@ -190,6 +192,22 @@ def feature_store(config: StackConfig, data: DataStore, opts: pulumi.ResourceOpt
     from components.feature_store import FeatureStore
 
     return FeatureStore("features", args, opts)
+
+
+def feature_groups(config: StackConfig, store: FeatureStore) -> Outputs:
+    """What somebody who writes rows of a group has to know, by group."""
+    groups = {name: feature_group(group) for name, group in config.platform.feature_groups.items()}
+    return {
+        name: {
+            **store.lookup(name),
+            "event_time": config.platform.feature_groups[name].event_time,
+            "columns": columns(name, group),
+            "ttl_hours": group.get("ttl_hours"),
+            "prefix": offline_table(name, group).prefix,
+            "schema": schema_digest(name, group),
+        }
+        for name, group in groups.items()
+    }
 
 
 def feature_group(group: FeatureGroup) -> FeatureGroupArgs:

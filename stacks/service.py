@@ -24,6 +24,7 @@ from stacks.ingress import ingress_args
 if TYPE_CHECKING:
     from components.batch_scoring import BatchScoringArgs
     from components.feature_store import FeatureStore
+    from components.features import OnlineTableArgs
     from components.kafka import KafkaArgs
     from components.retraining import RetrainingArgs
     from components.service_alarms import BusinessMetricArgs, QualityArgs
@@ -137,11 +138,9 @@ class Builder:
             args["annotations"] = {"slipway.dev/local-port": str(rest.local_port)}
         return args
 
-    def _feature_tables(self) -> dict[str, pulumi.Input[str]]:
+    def _feature_tables(self) -> dict[str, OnlineTableArgs]:
         store = self._shared.features
-        if not store:
-            return {}
-        return {group: store.online_tables.apply(lambda made, g=group: made[g]) for group in self._service.features}
+        return {group: store.lookup(group) for group in self._service.features} if store else {}
 
     # Imported where they are needed: the SDK behind them takes a second to load, which one machine need not wait for.
 

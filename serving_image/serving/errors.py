@@ -58,6 +58,12 @@ class NotReadyError(ServingError):
     retry_after = 1
 
 
+class UnavailableError(ServingError):
+    """Something outside that the answer needs, such as a feature table, does not answer."""
+
+    retry_after = 1
+
+
 class DeadlineExceededError(ServingError):
     """The answer would have come after the request's deadline."""
 

@@ -25,6 +25,9 @@ Datatype = Literal[
 ]
 """Open Inference Protocol v2 datatypes that a model can take and give."""
 
+PREDICTION_ID = "prediction_id"
+"""Stands beside the outputs in an answer of `/predict`, so none may be called that."""
+
 FLOATS: frozenset[str] = frozenset({"FP16", "FP32", "FP64"})
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -235,6 +238,9 @@ def _check_tensors(manifest: Manifest, file: str) -> None:
             if tensor.name in seen:
                 _refuse(file, f"{section}[{index}].name", f"{tensor.name!r} is there twice")
             seen.add(tensor.name)
+    for index, tensor in enumerate(manifest.outputs):
+        if tensor.name == PREDICTION_ID:
+            _refuse(file, f"outputs[{index}].name", f"{PREDICTION_ID!r} is what /predict calls the prediction's own id")
 
 
 def _check_features(manifest: Manifest, file: str) -> None:

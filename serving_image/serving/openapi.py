@@ -13,9 +13,14 @@ _ERROR = {
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
 
+_KEYS = {"string": "string", "bigint": "integer"}
 
-def document(model: Model) -> Mapping[str, Any]:
-    """The OpenAPI 3.1 document of a service with this model; examples are the package's golden question."""
+
+def document(model: Model, keys: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """The OpenAPI 3.1 document of a service with this model; examples are the package's golden question.
+
+    `keys` are the columns (with their types) by which rows may name entities whose features are looked up.
+    """
     paths: dict[str, Any] = {}
     if model.manifest.features:
         paths["/predict"] = {
@@ -42,13 +47,13 @@ def document(model: Model) -> Mapping[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": model.name, "version": model.version, "description": f"A {model.manifest.task} model."},
         "paths": paths,
-        "components": {"schemas": _schemas(model)},
+        "components": {"schemas": _schemas(model, keys)},
     }
 
 
-def page(model: Model) -> bytes:
+def page(model: Model, keys: Mapping[str, str] | None = None) -> bytes:
     """An HTML page of the description, with a question to copy."""
-    described = document(model)
+    described = document(model, keys)
     rows: list[str] = []
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
@@ -124,15 +129,18 @@ def _read(summary: str, content: str = "application/json") -> Mapping[str, Any]:
     }
 
 
-def _schemas(model: Model) -> Mapping[str, Any]:
+def _schemas(model: Model, keys: Mapping[str, str] | None) -> Mapping[str, Any]:
     inputs = {tensor.name: tensor for tensor in model.manifest.inputs}
     features = model.manifest.features
-    row = {
+    row: dict[str, Any] = {
         "type": "object",
         "properties": {feature.name: _feature(feature, inputs[feature.input]) for feature in features},
         "required": [feature.name for feature in features if feature.missing.rule == "reject"],
         "additionalProperties": False,
     }
+    if keys is not None:
+        row["properties"] |= {name: {"type": _KEYS[kind]} for name, kind in keys.items()}
+        row["required"] = []  # what a row does not give may be looked up
     prediction = {
         "type": "object",
         "properties": {"prediction_id": {"type": "string"}} | {name: {} for name in model.outputs},

@@ -1,7 +1,10 @@
 """REST: which path asks what of the data plane, and how its answers and errors look in HTTP."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -13,10 +16,13 @@ from serving.capture import Capture, read_outcomes
 from serving.errors import InvalidInputError, MethodNotAllowedError, NotFoundError, NotReadyError, ServingError
 from serving.http_server import JSON, Request
 from serving.ids import new_id
+from serving.keyed_rows import Completed, KeyedRows
 from serving.logs import Log
+from serving.manifest import PREDICTION_ID
 from serving.metrics import LATENCY, SECONDS, Metrics
 from serving.model import Model
 from serving.plane import Answer, Plane, Question
+from serving.rows import Row
 from serving.spool import Kind
 
 STATUS: dict[type[ServingError], int] = {
@@ -30,6 +36,7 @@ STATUS: dict[type[ServingError], int] = {
     errors.OverloadedError: 429,
     errors.HeadersTooLargeError: 431,
     errors.NotReadyError: 503,
+    errors.UnavailableError: 503,
     errors.DeadlineExceededError: 504,
 }
 
@@ -41,11 +48,19 @@ class Rest:
     """Answers HTTP requests from a `Plane`. `handle` and `refuse` are what an HttpServer wants."""
 
     def __init__(
-        self, plane: Plane, metrics: Metrics, log: Log, keys: ApiKeys | None, capture: Capture, *, max_rows: int
+        self,
+        plane: Plane,
+        metrics: Metrics,
+        log: Log,
+        keys: ApiKeys | None,
+        capture: Capture,
+        *,
+        max_rows: int,
+        keyed: KeyedRows | None = None,
     ) -> None:
         self.ready = True
         self._plane, self._metrics, self._log = plane, metrics, log
-        self._keys, self._capture, self._max_rows = keys, capture, max_rows
+        self._keys, self._capture, self._max_rows, self._keyed = keys, capture, max_rows, keyed
         self._encode = msgspec.json.Encoder().encode
         self._prefixes = {id(model): self._prefix(model) for model in plane.models.values()}
         self._seconds = {
@@ -139,29 +154,58 @@ class Rest:
     # questions
 
     def _predict(self, request: Request) -> None:
-        model = self._plane.default
         try:
             _check_encoding(request)
-            rows = model.rows.decode(request.body)
-            question = Question(model, len(rows), rows=rows, id=new_id())
-            self._plane.submit(question, lambda question, result: self._predicted(request, question, result))
+            if self._keyed is None:
+                self._ask(request, self._plane.default.rows.decode(request.body), request.body)
+            else:
+                self._look_up(request, self._keyed)
         except ServingError as error:
             self._fail(request, "predict", error)
 
-    def _predicted(self, request: Request, question: Question, result: Answer | ServingError) -> None:
+    def _look_up(self, request: Request, keyed: KeyedRows) -> None:
+        found = keyed.complete(keyed.decode(request.body))
+        if not isinstance(found, Future):
+            return self._completed(request, found)
+        loop = asyncio.get_running_loop()
+
+        def back(ended: "Future[Completed]") -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the connection with it
+                loop.call_soon_threadsafe(self._completed, request, ended.result())
+
+        return found.add_done_callback(back)
+
+    def _completed(self, request: Request, rows: Completed) -> None:
+        try:
+            if isinstance(rows, ServingError):
+                raise rows
+            # What is captured is what the model was asked, with what was looked up.
+            body = b"" if self._capture.predictions is None else self._encode({"rows": rows})
+            self._ask(request, rows, body)
+        except ServingError as error:
+            self._fail(request, "predict", error)
+        except Exception as error:  # noqa: BLE001 - as in `handle`, which this may run after
+            self._defect(request, error)
+
+    def _ask(self, request: Request, rows: list[Row], body: bytes) -> None:
+        question = Question(self._plane.default, len(rows), rows=rows, id=new_id())
+        question.started = request.started
+        self._plane.submit(question, lambda question, result: self._predicted(request, body, question, result))
+
+    def _predicted(self, request: Request, asked: bytes, question: Question, result: Answer | ServingError) -> None:
         if isinstance(result, ServingError):
             return self._fail(request, "predict", result)
         try:
             names = question.outputs
             predictions = [
-                {"prediction_id": f"{question.id}-{i}", **dict(zip(names, values, strict=True))}
+                {PREDICTION_ID: f"{question.id}-{i}", **dict(zip(names, values, strict=True))}
                 for i, values in enumerate(zip(*result.values(names), strict=True))
             ]
             body = self._prefixes[id(question.model)] + self._encode(predictions) + b"}"
         except Exception as error:  # noqa: BLE001 - as in `handle`, which this runs after
             return self._defect(request, error)
         self._answer(request, "predict", body)
-        return self._capture.prediction(Kind.PREDICT, question, request.body, None, body, None)
+        return self._capture.prediction(Kind.PREDICT, question, asked, None, body, None)
 
     def _infer(self, request: Request, model: Model) -> None:
         try:
@@ -219,10 +263,15 @@ class Rest:
         self._answer(request, "other", text, b"text/plain; version=0.0.4; charset=utf-8")
 
     def _openapi(self, request: Request) -> None:
-        self._say(request, openapi.document(self._plane.default))
+        self._say(request, openapi.document(self._plane.default, self._keyed.keys if self._keyed else None))
 
     def _docs(self, request: Request) -> None:
-        self._answer(request, "other", openapi.page(self._plane.default), b"text/html; charset=utf-8")
+        self._answer(
+            request,
+            "other",
+            openapi.page(self._plane.default, self._keyed.keys if self._keyed else None),
+            b"text/html; charset=utf-8",
+        )
 
     # answers
 

@@ -82,13 +82,14 @@ class Rows:
 
 def _field(feature: Feature, datatype: str) -> tuple[Any, Any]:
     """Type and default of a feature's value; null stands for absent where something else can."""
-    kind = _kind(datatype)
+    kind = value_type(datatype)
     if feature.missing.rule == "reject":
         return kind, msgspec.NODEFAULT
     return kind | None, None
 
 
-def _kind(datatype: str) -> Any:
+def value_type(datatype: str) -> Any:
+    """What a value must be that feeds an input of a datatype, as msgspec checks it."""
     if datatype == "BYTES":
         return str
     if datatype in FLOATS:

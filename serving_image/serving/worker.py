@@ -16,6 +16,7 @@ from serving.capture import Capture
 from serving.companion import Companion, is_wanted
 from serving.grpc_server import GrpcServer
 from serving.http_server import HttpServer, Limits
+from serving.keyed_rows import open_keyed_rows
 from serving.logs import Log
 from serving.metrics import Metrics
 from serving.model import Model
@@ -59,7 +60,8 @@ class Worker:
         file = keys_file(settings)
         keys = None if file is None else ApiKeys(file, self.log)
         capture = Capture(settings, model.manifest, self.log, self.metrics)
-        rest = Rest(plane, self.metrics, self.log, keys, capture, max_rows=settings.max_rows)
+        keyed = open_keyed_rows(model, settings, self.log, self.metrics)
+        rest = Rest(plane, self.metrics, self.log, keys, capture, max_rows=settings.max_rows, keyed=keyed)
         grpc = GrpcServer(plane, self.metrics, self.log, keys, capture, settings)
         info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
         self.metrics.gauge("slipway_workers", "Workers that are up, with the model that they serve.", info).set(1)
@@ -74,6 +76,8 @@ class Worker:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve(rest, grpc, model, every_second, began))
             plane.close()
+            if keyed is not None:
+                keyed.close()
         finally:
             capture.close()
             traffic.publish()

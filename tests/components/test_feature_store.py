@@ -1,8 +1,10 @@
 """FeatureStore: one schema, two tables that agree on it."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serving.lookup import FeatureTable
 
 from components.feature_store import FeatureStore
 from components.features import TYPES, columns, offline_table, schema_digest
@@ -63,6 +65,13 @@ def test_both_tables_agree_on_one_schema(make):
     assert offline["storageDescriptor"]["location"] == "s3://warehouse/features/carriers/"
     assert offline["parameters"]["storage.location.template"] == "s3://warehouse/features/carriers/date=${date}/"
     assert [key["name"] for key in offline["partitionKeys"]] == ["date"]
+
+
+def test_a_service_is_told_what_the_runtime_reads(make, settled):
+    _, store = make()
+    told = store.lookup("carriers")
+    table = msgspec.convert({**told, "table": settled(told["table"])}, FeatureTable)
+    assert table == FeatureTable("slipway-prod-features-carriers", "carrier", "string")
 
 
 def test_protected_tables_stay(make):

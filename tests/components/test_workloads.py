@@ -27,7 +27,9 @@ WORKLOADS: dict[str, tuple[type[Any], Callable[..., Any], dict[str, Any]]] = {
         model_service,
         {
             "api_keys_secret_arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:keys",
-            "feature_tables": {"carriers": "slipway-staging-features-carriers"},
+            "feature_tables": {
+                "carriers": {"table": "slipway-staging-features-carriers", "key": "carrier", "key_type": "string"}
+            },
             "replicas": {"min": 2, "max": 6, "requests_per_second": 50},
         },
     ),

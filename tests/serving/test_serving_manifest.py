@@ -47,6 +47,11 @@ def test_a_manifest_is_read_as_it_was_written(manifest: Manifest) -> None:
         ("inputs.0.datatype", "STRING", "inputs[0].datatype: invalid enum value 'STRING'"),
         ("inputs.0.shape", [-2, 1], "inputs[0].shape[0]: expected a whole number >= -1"),
         ("inputs.1.name", "carrier", "inputs[1].name: 'carrier' is there twice"),
+        (
+            "outputs.1.name",
+            "prediction_id",
+            "outputs[1].name: 'prediction_id' is what /predict calls the prediction's own id",
+        ),
         ("features.1.input", "x", "features[1].input: expected one of the inputs 'carrier', 'weather', got 'x'"),
         ("features.2.column", 0, "features[2].column: column 0 of 'weather' is taken by another feature"),
         ("features.2.column", 2, "features: the columns of input 'weather' must be 0 to k-1, got [0, 2]"),
