@@ -32,8 +32,12 @@ NODE_POLICIES = {
 
 
 class ExistingClusterArgs(TypedDict):
-    """An EKS cluster that is taken as it is. It has Pod Identity, an ingress controller and KEDA already, and sends
-    logs to CloudWatch as `components.cluster_logs` tells the observability add-on: alarms read metrics from them."""
+    """An EKS cluster that is taken as it is.
+
+    It has Pod Identity, an ingress controller and KEDA already, and External Secrets where callers sign in at the load
+    balancer. It sends logs to CloudWatch as `components.cluster_logs` tells the observability add-on: alarms read
+    metrics from them.
+    """
 
     name: pulumi.Input[str]
     """Its name."""
@@ -66,7 +70,10 @@ class ClusterArgs(TypedDict):
     admin_role_arns: NotRequired[Sequence[str]]
     """IAM roles that administer the cluster, besides the one that makes it. Default none."""
     viewer_role_arns: NotRequired[Sequence[str]]
-    """IAM roles that may look at everything but secrets: previews need it. Default none."""
+    """IAM roles that may look at what services are made of, but not at secrets: previews need it. Default none."""
+    sign_in_secret_arns: NotRequired[Sequence[pulumi.Input[str]]]
+    """Secrets Manager secrets by which load balancers sign callers in. With any, the External Secrets operator is
+    there, and may read exactly these. Default none."""
     log_retention_days: NotRequired[int]
     """Days that the cluster's logs are kept, of control plane, nodes and pods. Default 30."""
     protected: NotRequired[bool]
@@ -204,6 +211,7 @@ class Cluster(pulumi.ComponentResource):
                 "kms_key_arn": self._args["kms_key_arn"],
                 "log_retention_days": self._args.get("log_retention_days", 30),
                 "auto_mode": auto_mode,
+                "secret_arns": self._args.get("sign_in_secret_arns", ()),
                 "tags": self._args.get("tags", {}),
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=ready, providers=[self.kubernetes]),
@@ -233,7 +241,7 @@ class Cluster(pulumi.ComponentResource):
         made: list[pulumi.Resource] = []
         for arns, policy, purpose in (
             (self._args.get("admin_role_arns", ()), "AmazonEKSClusterAdminPolicy", "admin"),
-            (self._args.get("viewer_role_arns", ()), "AmazonEKSAdminViewPolicy", "viewer"),
+            (self._args.get("viewer_role_arns", ()), "AmazonEKSViewPolicy", "viewer"),
         ):
             for arn in arns:
                 who = fit(f"{self._name}-{purpose}-{arn.rpartition('/')[2]}", Limit.IAM_ROLE)

@@ -1,6 +1,7 @@
 """What Slipway's services need in a cluster of their own: metrics, observability, KEDA, the ingress class."""
 
 import json
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -17,6 +18,9 @@ from components.place import Place, place_of
 KEDA_CHART = "2.19.0"
 """Chart version of KEDA; there is no EKS add-on of it."""
 KEDA_NAMESPACE = "keda"
+SECRETS_CHART = "1.3.2"
+"""Chart version of the External Secrets operator; there is no EKS add-on of it."""
+SECRETS_NAMESPACE = "external-secrets"
 INGRESS_CLASS = "alb"
 """Ingress class of ModelService: AWS's application load balancers."""
 
@@ -51,6 +55,8 @@ class ClusterAddonsArgs(TypedDict):
     """Days that the cluster's logs are kept."""
     auto_mode: bool
     """Whether the cluster runs in Auto Mode, which brings Pod Identity and the load balancer controller."""
+    secret_arns: Sequence[pulumi.Input[str]]
+    """Secrets that become Secrets of Kubernetes; without any, there is no operator for it."""
     versions: NotRequired[AddonVersions]
     """Versions of the EKS add-ons. Default `PINNED`."""
     tags: NotRequired[dict[str, pulumi.Input[str]]]
@@ -58,7 +64,8 @@ class ClusterAddonsArgs(TypedDict):
 
 
 class ClusterAddons(pulumi.ComponentResource):
-    """Metrics for autoscaling, logs and metrics to CloudWatch, KEDA for streams, and an ingress class.
+    """Metrics for autoscaling, logs and metrics to CloudWatch, KEDA for streams, an ingress class, and External Secrets
+    where it is needed.
 
     Objects in the cluster use the Kubernetes provider that the component is given.
     """
@@ -79,6 +86,8 @@ class ClusterAddons(pulumi.ComponentResource):
         self._addon("metrics-server", versions["metrics_server"])
         self._observability(versions["observability"], identity)
         self.scaler_role_name = self._keda(identity)
+        if args["secret_arns"]:
+            self._external_secrets(args["secret_arns"], identity)
         self._ingress_class()
         self.register_outputs({"scaler_role_name": self.scaler_role_name})
 
@@ -140,17 +149,24 @@ class ClusterAddons(pulumi.ComponentResource):
             for what in CLUSTER_LOGS
         ]
 
-    def _keda(self, identity: list[pulumi.Resource]) -> pulumi.Output[str]:
-        role = self._role("scaler", KEDA_NAMESPACE, "keda-operator")
+    def _identity(
+        self, purpose: str, namespace: str, service_account: str, after: list[pulumi.Resource]
+    ) -> tuple[aws.iam.Role, aws.eks.PodIdentityAssociation]:
+        """A role, and its association with an operator's service account."""
+        role = self._role(purpose, namespace, service_account)
         association = aws.eks.PodIdentityAssociation(
-            f"{self._name}-scaler-identity",
+            f"{self._name}-{purpose}-identity",
             cluster_name=self._args["cluster"],
-            namespace=KEDA_NAMESPACE,
-            service_account="keda-operator",
+            namespace=namespace,
+            service_account=service_account,
             role_arn=role.arn,
             tags=self._args.get("tags"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=identity),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
+        return role, association
+
+    def _keda(self, identity: list[pulumi.Resource]) -> pulumi.Output[str]:
+        role, association = self._identity("scaler", KEDA_NAMESPACE, "keda-operator", identity)
         k8s.helm.v3.Release(
             f"{self._name}-keda",
             name="keda",
@@ -169,6 +185,38 @@ class ClusterAddons(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[association]),
         )
         return role.name
+
+    def _external_secrets(self, secret_arns: Sequence[pulumi.Input[str]], identity: list[pulumi.Resource]) -> None:
+        """Copies these secrets, and can read no others, into the namespaces that ask for them."""
+        role, association = self._identity("secrets", SECRETS_NAMESPACE, "external-secrets", identity)
+        allowed = aws.iam.RolePolicy(
+            f"{self._name}-secrets-policy",
+            role=role.name,
+            policy=iam.document([iam.allow(["secretsmanager:GetSecretValue"], secret_arns)]),
+            opts=self._mine,
+        )
+        k8s.helm.v3.Release(
+            f"{self._name}-external-secrets",
+            name="external-secrets",
+            chart="external-secrets",
+            version=SECRETS_CHART,
+            repository_opts={"repo": "https://charts.external-secrets.io"},
+            namespace=SECRETS_NAMESPACE,
+            create_namespace=True,
+            atomic=True,
+            values={
+                "serviceAccount": {"name": "external-secrets"},
+                "replicaCount": 2,
+                "leaderElect": True,
+                # A namespace gets what its own store brings; nothing is offered to all of them, or written back.
+                "processClusterStore": False,
+                "processClusterExternalSecret": False,
+                "processClusterPushSecret": False,
+                "processClusterGenerator": False,
+                "processPushSecret": False,
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[association, allowed]),
+        )
 
     def _ingress_class(self) -> None:
         auto_mode = self._args["auto_mode"]

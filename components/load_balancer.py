@@ -31,10 +31,9 @@ class OidcArgs(TypedDict):
     """URL of the token endpoint."""
     user_info_endpoint: pulumi.Input[str]
     """URL of the user info endpoint."""
-    client_id: pulumi.Input[str]
-    """The client that the load balancer is at the provider."""
-    client_secret: pulumi.Input[str]
-    """Its secret; kept secret in state and stored as a Kubernetes Secret."""
+    client_secret_arn: pulumi.Input[str]
+    """Secrets Manager secret with the load balancer's `clientID` and `clientSecret` at the provider, as JSON. The
+    cluster's External Secrets operator reads it, which must be allowed to (`sign_in_secret_arns` of Cluster)."""
 
 
 class IngressArgs(TypedDict):

@@ -1,6 +1,5 @@
 """One model behind REST and gRPC: deployed, scaled, reachable and closed to everybody who has no business with it."""
 
-from collections.abc import Sequence
 from typing import NotRequired
 
 import pulumi
@@ -10,15 +9,8 @@ from components import autoscaling, iam, network_policy
 from components.autoscaling import ReplicasArgs
 from components.drain import drain
 from components.features import OnlineTableArgs
-from components.load_balancer import (
-    GRPC_PREFIX,
-    OIDC_SECRET,
-    IngressArgs,
-    OidcArgs,
-    grpc_annotations,
-    ingress_annotations,
-    require_ingress,
-)
+from components.ingress import expose
+from components.load_balancer import IngressArgs, require_ingress
 from components.model import ModelArgs
 from components.place import Place
 from components.pod import GRPC_PORT, REST_PORT, pod_template
@@ -78,7 +70,6 @@ class ModelService(pulumi.ComponentResource):
     """DNS name of the load balancer; none without an ingress."""
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = _with_secrets(args)
         super().__init__("slipway:index:ModelService", name, {**args}, opts)
         self._name = name
         self._args = args
@@ -97,9 +88,10 @@ class ModelService(pulumi.ComponentResource):
         self._disruption_budget()
         self.host = pulumi.Output.from_input(None)
         if "ingress" in args:
-            self.host = self._ingress(
-                require_ingress(self._identity.service, args["ingress"], has_api_keys="api_keys_secret_arn" in args)
+            wanted = require_ingress(
+                self._identity.service, args["ingress"], has_api_keys="api_keys_secret_arn" in args
             )
+            self.host = expose(name, wanted, self._workload, self._drain, parent=self)
         if model := self._workload.model:
             deployment = self._deployment(model)
             autoscaling.scale(
@@ -189,83 +181,6 @@ class ModelService(pulumi.ComponentResource):
             opts=self._mine,
         )
 
-    def _ingress(self, ingress: IngressArgs) -> pulumi.Output[str | None]:
-        grpc = f"{self._identity.service}-grpc"
-        k8s.core.v1.Service(
-            f"{self._name}-grpc-service",
-            metadata={
-                "name": grpc,
-                "namespace": self.namespace,
-                "labels": self._labels,
-                "annotations": {"pulumi.com/skipAwait": "true", **grpc_annotations(self._drain)},
-            },
-            spec={
-                "type": "ClusterIP",
-                "selector": self._identity.selector,
-                "ports": [{"name": "grpc", "port": GRPC_PORT, "target_port": "grpc"}],
-            },
-            opts=self._mine,
-        )
-        if "oidc" in ingress:
-            self._oidc_secret(ingress["oidc"])
-        annotations = ingress_annotations(self._identity.environment, self._identity.service, ingress, self._drain)
-        if "model" not in self._args:
-            # An Ingress is awaited until its Services have ready pods, and there are none yet.
-            annotations["pulumi.com/skipAwait"] = "true"
-        rule: k8s.networking.v1.IngressRuleArgsDict = {
-            "http": {
-                "paths": [
-                    _path(GRPC_PREFIX, grpc, "grpc"),
-                    _path("/", self._identity.name, "rest"),
-                ]
-            }
-        }
-        if "host" in ingress:
-            rule["host"] = ingress["host"]
-        made = k8s.networking.v1.Ingress(
-            f"{self._name}-ingress",
-            metadata={
-                "name": self._identity.name,
-                "namespace": self.namespace,
-                "labels": self._labels,
-                "annotations": annotations,
-            },
-            spec={"ingress_class_name": ingress.get("ingress_class", "alb"), "rules": [rule]},
-            opts=self._mine,
-        )
-        return made.status.apply(_load_balancer_host)
-
-    def _oidc_secret(self, oidc: OidcArgs) -> None:
-        """The client secret, and leave for the load balancer controller (and nobody else) to read it."""
-        meta: k8s.meta.v1.ObjectMetaArgsDict = {
-            "name": OIDC_SECRET,
-            "namespace": self.namespace,
-            "labels": self._labels,
-        }
-        k8s.core.v1.Secret(
-            f"{self._name}-oidc-client",
-            metadata=meta,
-            string_data={"clientID": oidc["client_id"], "clientSecret": oidc["client_secret"]},
-            opts=self._mine,
-        )
-        k8s.rbac.v1.Role(
-            f"{self._name}-oidc-reader",
-            metadata=meta,
-            rules=[{"api_groups": [""], "resources": ["secrets"], "resource_names": [OIDC_SECRET], "verbs": ["get"]}],
-            opts=self._mine,
-        )
-        k8s.rbac.v1.RoleBinding(
-            f"{self._name}-oidc-reader-binding",
-            metadata=meta,
-            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": OIDC_SECRET},
-            # EKS Auto Mode's controllers are the group; a controller of one's own is the service account.
-            subjects=[
-                {"api_group": "rbac.authorization.k8s.io", "kind": "Group", "name": "eks:managed"},
-                {"kind": "ServiceAccount", "name": "aws-load-balancer-controller", "namespace": "kube-system"},
-            ],
-            opts=self._mine,
-        )
-
     def _deployment(self, model: ModelArgs) -> k8s.apps.v1.Deployment:
         replicas = self._args["replicas"]
         pod = self._workload.pod(
@@ -323,27 +238,3 @@ class ModelService(pulumi.ComponentResource):
                 "s3://", args["outcomes_bucket"], f"/{self._identity.service}/"
             )
         return variables
-
-
-def _with_secrets(args: ModelServiceArgs) -> ModelServiceArgs:
-    """`args` with what is secret marked so, before the engine writes the component's inputs into its state."""
-    ingress = args.get("ingress")
-    if ingress is None or "oidc" not in ingress:
-        return args
-    oidc: OidcArgs = {**ingress["oidc"], "client_secret": pulumi.Output.secret(ingress["oidc"]["client_secret"])}
-    return {**args, "ingress": {**ingress, "oidc": oidc}}
-
-
-def _path(prefix: str, service: str, port: str) -> k8s.networking.v1.HTTPIngressPathArgsDict:
-    return {
-        "path": prefix,
-        "path_type": "Prefix",
-        "backend": {"service": {"name": service, "port": {"name": port}}},
-    }
-
-
-def _load_balancer_host(status: k8s.networking.v1.outputs.IngressStatus | None) -> str | None:
-    entries: Sequence[k8s.networking.v1.outputs.IngressLoadBalancerIngress] = (
-        (status.load_balancer.ingress or []) if status and status.load_balancer else []
-    )
-    return entries[0].hostname if entries else None

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Generator
@@ -94,35 +93,22 @@ def stand_ready(stage: Stage, checkout: Path, say: Say) -> Engine:
 
 
 def make_stand_ins(stage: Stage, variables: dict[str, str]) -> None:
-    """Put into the emulation what the config takes as being there already and the program uses: roles and secrets.
+    """Put into the emulation what the config takes as being there already and the program uses: roles.
 
-    Networks, clusters, keys and the like are only referred to: the emulation takes them at their word. A secret gets
-    another ARN than it has, which the rehearsed config then names.
+    Networks, clusters, keys, secrets and the like are only referred to: the emulation takes them at their word.
     """
     import boto3
 
     from stacks.config.loader import environment_named, from_file
 
     platform = from_file(environment_named(stage.name), stage.root).platform
-    session = boto3.Session(
-        variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=platform.region
-    )
-    endpoint = variables["AWS_ENDPOINT_URL"]
     if cluster := platform.cluster.existing:
-        iam = session.client("iam", endpoint_url=endpoint)
+        session = boto3.Session(
+            variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=platform.region
+        )
+        iam = session.client("iam", endpoint_url=variables["AWS_ENDPOINT_URL"])
         for name in sorted({name for name in (cluster.node_role_name, cluster.scaler_role_name) if name}):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
-    text = stage.config_file.read_text(encoding="utf-8")
-    secrets = session.client("secretsmanager", endpoint_url=endpoint)
-    for number, arn in enumerate(sorted(set(_SECRET.findall(text)))):
-        made = secrets.create_secret(Name=f"rehearsal-{number}", SecretString=_SECRET_CONTENT)
-        text = text.replace(arn, made["ARN"])
-    stage.config_file.write_text(text, encoding="utf-8")
-
-
-_SECRET = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
-_SECRET_CONTENT = json.dumps({"clientID": "rehearsal", "clientSecret": "rehearsal"})
-"""Has what a sign-in needs; as API keys, it is two."""
 
 
 def forget_the_dead(checkout: Path, say: Say) -> None:

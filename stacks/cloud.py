@@ -10,6 +10,7 @@ from components.delivery import role_name
 from components.network import ExistingNetworkArgs, Network, NetworkArgs
 from stacks.config.model import StackConfig
 from stacks.config.platform import Pool
+from stacks.ingress import sign_in_secrets
 
 LEAST_ZONES = 2
 """EKS puts its control plane into subnets of two zones at least
@@ -64,6 +65,7 @@ class Cloud:
             "public_access_cidrs": cluster.public_access_cidrs,
             "admin_role_arns": (*cluster.admins, *self._delivery_role("deploy")),
             "viewer_role_arns": self._delivery_role("preview"),
+            "sign_in_secret_arns": sign_in_secrets(self._config.services.values()),
             "log_retention_days": self._config.platform.data.retention.logs_days,
             "protected": self._config.protected,
         }

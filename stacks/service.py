@@ -49,10 +49,15 @@ class Shared:
     """None on one machine: its Kubernetes API is the default one."""
 
     def opts(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Where a component's resources go, and what must be there first."""
+        """Where a component's resources go, and what must be there first.
+
+        A service comes after the cluster's operators and pools and, what matters more, goes before them: objects that
+        nobody is left to take leave of would hold up their namespace for ever.
+        """
+        cloud = self.cloud
         return pulumi.ResourceOptions(
-            providers=[self.account, self.cloud.cluster.kubernetes] if self.cloud else [self.account],
-            depends_on=list(after),
+            providers=[self.account, cloud.cluster.kubernetes] if cloud else [self.account],
+            depends_on=[*((cloud.cluster, *cloud.pools.values()) if cloud else ()), *after],
         )
 
 
@@ -131,7 +136,7 @@ class Builder:
         if tables := self._feature_tables():
             args["feature_tables"] = tables
         if rest.ingress and shared.cloud:
-            args["ingress"] = ingress_args(rest.ingress, shared.cloud, shared.account)
+            args["ingress"] = ingress_args(rest.ingress, shared.cloud)
         if rest.ingress and rest.ingress.auth and rest.ingress.auth.api_keys_arn:
             args["api_keys_secret_arn"] = rest.ingress.auth.api_keys_arn
         if rest.local_port:

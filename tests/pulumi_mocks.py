@@ -41,9 +41,6 @@ CALLS = {
         "groupNames": [REGION],
         "id": REGION,
     },
-    "aws:secretsmanager/getSecretVersion:getSecretVersion": {
-        "secretString": '{"clientID": "an id", "clientSecret": "hunter2"}'
-    },
     "aws:msk/getBootstrapBrokers:getBootstrapBrokers": {"bootstrapBrokersSaslIam": "b-1.theirs:9098,b-2.theirs:9098"},
     "aws:ec2/getVpc:getVpc": {"id": "vpc-12345678", "cidrBlock": "10.9.0.0/16"},
     "aws:eks/getCluster:getCluster": {

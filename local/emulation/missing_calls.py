@@ -25,13 +25,17 @@ def _athena() -> None:
     from moto.athena.responses import AthenaResponse
 
     _refuse_unknown(AthenaBackend, "get_named_query", "named_queries", "query_id")
-    # moto says of what has no tags that it does not exist.
-    cast("Any", AthenaBackend).list_tags_for_resource = lambda backend, arn: backend.tagger.list_tags_for_resource(arn)
+    cast("Any", AthenaBackend).list_tags_for_resource = _list_tags
     responses = cast("Any", AthenaResponse)
     responses.update_work_group = _update_work_group
     responses.delete_named_query = _forgetting("athena_backend", "named_queries", "NamedQueryId")
     responses.delete_data_catalog = _forgetting("athena_backend", "data_catalogs", "Name")
     responses.update_data_catalog = _update_data_catalog
+
+
+def _list_tags(backend: Any, resource_arn: str) -> dict[str, Any]:
+    """moto says of what has no tags that it does not exist."""
+    return backend.tagger.list_tags_for_resource(resource_arn)
 
 
 def _update_work_group(response: Any) -> ActionResult:

@@ -92,6 +92,10 @@ STORED: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("TargetGroupBinding", "targetgroupbindings", True),
         ("IngressClassParams", "ingressclassparams", False),
     ),
+    "external-secrets.io/v1": (
+        ("SecretStore", "secretstores", True),
+        ("ExternalSecret", "externalsecrets", True),
+    ),
     "keda.sh/v1alpha1": (
         ("ScaledObject", "scaledobjects", True),
         ("ScaledJob", "scaledjobs", True),

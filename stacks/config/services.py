@@ -88,7 +88,7 @@ class Oidc(Section):
     user_info_endpoint: v.HttpsUrl
     """Where it asks who signed in."""
     client_secret_arn: v.SecretArn
-    """Secrets Manager secret with `clientID` and `clientSecret`."""
+    """Secrets Manager secret with `clientID` and `clientSecret`; read in the cluster only, never by Pulumi."""
 
 
 class Auth(Section):

@@ -92,7 +92,7 @@ def test_administrators_and_viewers_get_access_entries(make):
         one.inputs["principalArn"].rpartition("/")[2]: one.inputs["policyArn"].rpartition("/")[2]
         for one in made.of_type("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")
     }
-    assert policies == {"platform": "AmazonEKSClusterAdminPolicy", "preview": "AmazonEKSAdminViewPolicy"}
+    assert policies == {"platform": "AmazonEKSClusterAdminPolicy", "preview": "AmazonEKSViewPolicy"}
 
 
 def test_the_internet_reaches_the_api_server_only_from_named_networks(make):

@@ -50,14 +50,8 @@ OIDC = {
     "authorization_endpoint": "https://id.example/auth",
     "token_endpoint": "https://id.example/token",
     "user_info_endpoint": "https://id.example/me",
-    "client_id": "slipway",
-    "client_secret": "hush",
+    "client_secret_arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:sign-in",
 }
-
-
-def is_secret(sent) -> bool:
-    """Whether a value as sent to the engine is marked secret."""
-    return sent.get(rpc._special_sig_key) == rpc._special_secret_sig
 
 
 @pytest.fixture
@@ -218,12 +212,21 @@ def test_a_public_service_with_authentication_faces_the_internet(make, how):
     assert annotations["alb.ingress.kubernetes.io/scheme"] == "internet-facing"
 
 
-def test_the_oidc_client_secret_stays_secret(make):
-    made = make(args(ingress=ingress(oidc=OIDC)))
-    assert is_secret(made.resources["flight"].raw["ingress"]["oidc"]["client_secret"])
-    assert is_secret(made.resources["flight-oidc-client"].raw["stringData"])
-    annotations = made.resources["flight-ingress"].inputs["metadata"]["annotations"]
-    assert "hush" not in json.dumps(annotations)
+def test_the_oidc_client_secret_is_fetched_in_the_cluster(make):
+    """Neither a preview nor the state has it: the program says where it is, and an operator brings it."""
+    made = make(args(ingress=ingress(oidc=OIDC))).resources
+    store, client = made["flight-oidc-store"].inputs, made["flight-oidc-client"].inputs
+    assert store["spec"]["provider"]["aws"] == {"service": "SecretsManager", "region": "eu-west-1"}
+    assert client["spec"]["secretStoreRef"] == {"kind": store["kind"], "name": store["metadata"]["name"]}
+    assert {one["secretKey"]: one["remoteRef"] for one in client["spec"]["data"]} == {
+        key: {"key": OIDC["client_secret_arn"], "property": key} for key in ("clientID", "clientSecret")
+    }
+    annotations = made["flight-ingress"].inputs["metadata"]["annotations"]
+    asked = json.loads(annotations["alb.ingress.kubernetes.io/auth-idp-oidc"])
+    assert asked["secretName"] == client["spec"]["target"]["name"]
+    (rule,) = made["flight-oidc-reader"].inputs["rules"]
+    assert (rule["resourceNames"], rule["verbs"]) == ([asked["secretName"]], ["get"])
+    assert not [one for one in made.values() if one.typ.endswith(":Secret")]
 
 
 def test_the_runtime_reads_the_api_keys_itself_and_nobody_else_sees_them(make):

@@ -15,7 +15,6 @@ from stacks.config.environments import Environment
 from stacks.config.loader import CHECKOUT
 from stacks.config.model import StackConfig
 from stacks.config.source import read
-from stacks.ingress import oidc_client
 from stacks.platform import build
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -133,12 +132,17 @@ def test_what_does_not_run_yet_is_told(provision: Provision):
     for environment in (Environment.LOCAL, Environment.DEV):
         provision(lambda e=environment: outputs.update({e: build(config_of(e))}))
     suspended = {e: found["services"]["flight-delay"]["suspended"] for e, found in outputs.items()}
-    assert suspended == {Environment.LOCAL: [], Environment.DEV: ["drift", "retraining"]}
+    assert suspended == {Environment.LOCAL: ["drift"], Environment.DEV: ["drift", "retraining"]}
 
 
-def test_a_client_secret_is_read_without_being_repeated():
-    assert oidc_client('{"clientID": "a", "clientSecret": "hunter2"}') == {"clientID": "a", "clientSecret": "hunter2"}
-    for wrong in ("hunter2", '{"clientID": "hunter2"}', "[]"):
-        with pytest.raises(ValueError, match="expected JSON with clientID and clientSecret") as caught:
-            oidc_client(wrong)
-        assert "hunter2" not in str(caught.value)
+@pytest.mark.parametrize("environment", [e for e in Environment if e is not Environment.LOCAL])
+def test_services_come_after_the_clusters_operators_and_go_before_them(
+    environment: Environment, made: Callable[[Environment], Recorder]
+):
+    """KEDA takes its leave of what it scales, the controller of its load balancers: both must still be there."""
+    resources = made(environment).resources
+    operators = {"cluster-addons-keda", "cluster-addons-observability", "cluster-addons-ingress-class"}
+    pools = {name for name, one in resources.items() if one.typ.endswith(":NodePool")}
+    assert pools
+    for component in (one for one in resources.values() if one.name.startswith("flight-delay-") and not one.parent):
+        assert operators | pools <= set(component.depends_on), component.name

@@ -44,6 +44,10 @@ KINDS = {
 CUSTOM_RESOURCES = {
     "sigs.k8s.io/karpenter@v1.8.0": ("pkg/apis/crds", ["karpenter.sh_nodepools.yaml"]),
     "github.com/aws/karpenter-provider-aws@v1.8.6": ("pkg/apis/crds", ["karpenter.k8s.aws_ec2nodeclasses.yaml"]),
+    "github.com/external-secrets/external-secrets@v1.3.2": (
+        "config/crds/bases",
+        ["external-secrets.io_externalsecrets.yaml", "external-secrets.io_secretstores.yaml"],
+    ),
     "github.com/kedacore/keda/v2@v2.21.0": (
         "config/crd/bases",
         ["keda.sh_scaledobjects.yaml", "keda.sh_scaledjobs.yaml", "keda.sh_triggerauthentications.yaml"],

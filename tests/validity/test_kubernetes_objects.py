@@ -40,6 +40,8 @@ def test_the_kinds_that_are_checked_are_these(objects: list[tuple[str, str, dict
         "autoscaling/v2 HorizontalPodAutoscaler",
         "batch/v1 CronJob",
         "eks.amazonaws.com/v1 NodeClass",
+        "external-secrets.io/v1 ExternalSecret",
+        "external-secrets.io/v1 SecretStore",
         "karpenter.k8s.aws/v1 EC2NodeClass",
         "karpenter.sh/v1 NodePool",
         "keda.sh/v1alpha1 ScaledObject",
@@ -48,7 +50,6 @@ def test_the_kinds_that_are_checked_are_these(objects: list[tuple[str, str, dict
         "policy/v1 PodDisruptionBudget",
         "rbac.authorization.k8s.io/v1 RoleBinding",
         "v1 Namespace",
-        "v1 Secret",
         "v1 Service",
         "v1 ServiceAccount",
     }
