@@ -102,6 +102,7 @@ def sqs_source(request: SourceRequest) -> StreamSource:
         variables={
             "SLIPWAY_STREAM_QUEUE_URL": made.queue.url,
             "SLIPWAY_STREAM_DEAD_LETTERS_URL": made.dead_letters.url,
+            "SLIPWAY_STREAM_ATTEMPTS": str(request.attempts),
         },
         # The worker puts poison aside itself, with the reason; what it cannot even read, SQS redrives.
         grants=[queues.consume(made.queue.arn), queues.send(made.dead_letters.arn)],

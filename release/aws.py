@@ -8,6 +8,7 @@ from release.errors import SlipwayError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
 
@@ -24,6 +25,11 @@ def sagemaker(environment: Environment) -> "SageMakerClient":
 def sts(environment: Environment) -> "STSClient":
     """An STS client."""
     return _session(environment).client("sts", **_endpoint(environment))
+
+
+def sqs(environment: Environment) -> "SQSClient":
+    """An SQS client."""
+    return _session(environment).client("sqs", **_endpoint(environment))
 
 
 def check_account(environment: Environment) -> None:

@@ -105,8 +105,8 @@ class Cluster:
         return Workload(wanted, ready, updated, seen and total == updated == ready == wanted)
 
     def pods(self, service: DeployedService) -> list[Pod]:
-        """The pods that answer the service's requests, oldest first."""
-        selector = f"app.kubernetes.io/name={service.name},app.kubernetes.io/component=rest"
+        """The pods of the service's Deployment, oldest first."""
+        selector = f"app.kubernetes.io/name={service.name},app.kubernetes.io/component={service.component}"
         found = self._api.get(f"/api/v1/namespaces/{service.namespace}/pods", {"labelSelector": selector})
         pods = [_pod(item) for item in parts(found, "items")]
         return sorted(pods, key=lambda pod: (pod.created, pod.name))

@@ -134,13 +134,14 @@ def prove(work: Work, records: Mapping[str, Record], registry: Registry | None =
     answers: list[Answer] = []
     for name, record in records.items():
         service = services.get(name)
-        if service is None or record.current is None or "rest" not in service.patterns:
+        if service is None or record.current is None or not service.workloads:
             continue
         watch = Watch(cluster, {name: (service, record.current)})
         timeout = LOCAL_TIMEOUT_SECONDS if work.environment.is_local else REMOTE_TIMEOUT_SECONDS
         wait_until_served(cluster, service, record.current, _telling(watch, work), timeout, work.waiting)
-        manifest, golden = registry.golden(registry.find(record.current.name, record.current.version))
-        answers.append(ask_golden(cluster, service, record.current, manifest, golden))
+        if "rest" in service.patterns:
+            manifest, golden = registry.golden(registry.find(record.current.name, record.current.version))
+            answers.append(ask_golden(cluster, service, record.current, manifest, golden))
         if not record.verified:
             write_release(work.environment, name, replace(record, verified=True))
     return answers

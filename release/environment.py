@@ -4,7 +4,8 @@ Nothing here starts a process or opens a connection, so that `slipway status` st
 """
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,18 @@ def open_environment(name: str, root: Path | None = None) -> Environment:
 
 
 @dataclass(frozen=True)
+class DeployedStream:
+    """Where a service's events go in."""
+
+    source: str
+    """`sqs`, `kinesis` or `kafka`."""
+    url: str
+    """Queue URL, stream name or brokers."""
+    dead_letters: str
+    """URL of the SQS queue for what could not be predicted."""
+
+
+@dataclass(frozen=True)
 class DeployedService:
     """What the engine last deployed for a service. `version` is None while it waits for its first release."""
 
@@ -130,6 +143,16 @@ class DeployedService:
     version: str | None
     digest: str | None
     patterns: tuple[str, ...]
+    stream: DeployedStream | None = None
+    component: str = "rest"
+    """Which of its patterns `deployment` runs."""
+
+    @property
+    def workloads(self) -> "Sequence[DeployedService]":
+        """The service once for each pattern whose pods run all the time, with that pattern's Deployment."""
+        rest = [self] if "rest" in self.patterns else []
+        worker = replace(self, deployment=f"{self.name}-stream", component="stream")
+        return [*rest, worker] if "stream" in self.patterns else rest
 
 
 @dataclass(frozen=True)
@@ -152,6 +175,7 @@ class Deployed:
                 version=entry.get("version"),
                 digest=entry.get("digest"),
                 patterns=tuple(entry.get("patterns") or ()),
+                stream=DeployedStream(**entry["stream"]) if entry.get("stream") else None,
             )
             for name, entry in found.items()
         }

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from release.cluster import Cluster, Pod, open_cluster, seconds_since
@@ -19,6 +19,18 @@ _NEW_SECONDS = 60
 
 
 @dataclass
+class StreamStatus:
+    """A service's stream worker, and what waits for it."""
+
+    source: str
+    url: str
+    waiting: int | None = None
+    """Events in the queue; None where the source does not say, or did not answer."""
+    dead_letters: int | None = None
+    """Events that could not be predicted."""
+
+
+@dataclass
 class ServiceStatus:
     """One service, as it is at this moment."""
 
@@ -32,6 +44,7 @@ class ServiceStatus:
     grpc: str | None = None
     pods: list[Pod] = field(default_factory=list[Pod])
     wanted_pods: int = 0
+    stream: StreamStatus | None = None
     note: str = ""
     problem: str = ""
     """What is not right; empty when all is."""
@@ -57,6 +70,7 @@ class ServiceStatus:
                 }
                 for pod in self.pods
             ],
+            "stream": asdict(self.stream) if self.stream else None,
             "note": self.note or None,
             "problem": self.problem or None,
             "next": self.next or None,
@@ -139,20 +153,33 @@ def _ask(environment: Environment, cluster: Cluster, service: DeployedService, r
         found.note = found.note or "waits for its first release"
         found.next = f"slipway release {service.name} VERSION{flag}"
         return found
-    workload = cluster.workload(service)
-    found.pods = [pod for pod in cluster.pods(service) if not pod.leaving]
     way = cluster.way_in(service)
     found.rest, found.grpc = way.rest, way.grpc
-    if workload is None:
-        found.problem, found.next = f"deployment {service.deployment} does not exist", f"slipway up{flag}"
-        return found
-    found.wanted_pods = workload.wanted
+    found.stream = _stream(environment, service)
+    for each in service.workloads:
+        workload = cluster.workload(each)
+        if workload is None:
+            found.problem, found.next = f"deployment {each.deployment} does not exist", f"slipway up{flag}"
+            return found
+        found.pods += [pod for pod in cluster.pods(each) if not pod.leaving]
+        found.wanted_pods += workload.wanted
     found.model_version = _answering_version(cluster, service)
     found.problem = way.problem or _problem(found, cluster, service)
     found.ready = found.model_version is not None and not found.problem
     if found.problem:
         found.next = f"slipway logs {service.name}{flag}"
     return found
+
+
+def _stream(environment: Environment, service: DeployedService) -> StreamStatus | None:
+    """The queues of a service with a stream, as deep as they are now."""
+    if service.stream is None:
+        return None
+    from release.streams import depth
+
+    stream = service.stream
+    waiting = depth(environment, stream.url) if stream.source == "sqs" else None
+    return StreamStatus(stream.source, stream.url, waiting, depth(environment, stream.dead_letters))
 
 
 def _unknown(service: DeployedService, record: Record | None) -> ServiceStatus:

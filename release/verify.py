@@ -58,7 +58,17 @@ def wait_until_served(
 
 
 def what_is_missing(cluster: Cluster, service: DeployedService, release: Release) -> str | None:
-    """What keeps `release` from being all that the service serves; None when nothing does."""
+    """What keeps `release` from being all that the service serves, in each of its patterns; None when nothing does."""
+    for each in service.workloads:
+        if found := _workload_lacks(cluster, each, release):
+            return found
+    if "rest" not in service.patterns:
+        return None
+    path = f"/v2/models/{release.name}"
+    return _serves_other(f"the service {service.service}", lambda: cluster.ask_service(service, path), release)
+
+
+def _workload_lacks(cluster: Cluster, service: DeployedService, release: Release) -> str | None:
     workload = cluster.workload(service)
     if workload is None:
         return f"{service.deployment} does not exist"
@@ -66,11 +76,11 @@ def what_is_missing(cluster: Cluster, service: DeployedService, release: Release
     pods = [pod for pod in cluster.pods(service) if not pod.leaving]
     if not workload.settled or len(pods) != workload.wanted:
         right = sum(pod.ready and pod.version == release.version for pod in pods)
-        return f"{right} of {workload.wanted} pods are ready with {release}"
+        return f"{right} of {workload.wanted} {service.component} pods are ready with {release}"
     for pod in pods:
         if found := _serves_other(f"pod {pod.name}", lambda pod=pod: cluster.ask_pod(pod, path), release):
             return found
-    return _serves_other(f"the service {service.service}", lambda: cluster.ask_service(service, path), release)
+    return None
 
 
 def served_versions(metadata: Any) -> list[str]:

@@ -47,7 +47,7 @@ class Watch:
             try:
                 if closed := self.cluster.way_in(service).problem:
                     return f"{service.name} has no address: {closed}; end that process, or set another rest.local_port"
-                pods = self.cluster.pods(service)
+                pods = [pod for each in service.workloads for pod in self.cluster.pods(each)]
             except SlipwayError:
                 continue  # no answer is no verdict: the engine, which waits too, has its own timeout
             for pod in pods:

@@ -85,8 +85,7 @@ class Builder:
             after = [self._watched(shared.notify)]
         if service.rest:
             ModelService(f"{name}-rest", self._rest(service.rest), shared.opts(*after))
-        if shared.notify:
-            self._reporting(shared.notify, after)
+        stream = self._reporting(shared.notify, after) if shared.notify else None
         jobs = {"drift": service.drift.enabled, "retraining": service.retraining}
         return {
             "namespace": namespace_name(name),
@@ -96,6 +95,7 @@ class Builder:
             "version": service.model.version,
             "digest": service.model.digest,
             "patterns": list(service.patterns),
+            "stream": stream,
             # What these jobs do inside their containers comes with the runtime that knows it; until then they wait.
             "suspended": [job for job, wanted in jobs.items() if wanted and shared.notify],
         }
@@ -155,8 +155,9 @@ class Builder:
 
         return ServiceMonitoring(f"{self._name}-monitoring", self._monitoring(notify), self._shared.opts())
 
-    def _reporting(self, notify: NotifyArgs, after: list[pulumi.Resource]) -> None:
-        """The patterns that report to somebody."""
+    def _reporting(self, notify: NotifyArgs, after: list[pulumi.Resource]) -> dict[str, object] | None:
+        """The patterns that report to somebody; where events go in, of a service with a stream."""
+        stream: dict[str, object] | None = None
         name, service, shared = self._name, self._service, self._shared
         if service.batch:
             from components.batch_scoring import BatchScoring
@@ -165,11 +166,17 @@ class Builder:
         if service.stream:
             from components.stream_scoring import StreamScoring
 
-            StreamScoring(f"{name}-stream", self._stream(service.stream, notify), shared.opts(*after))
+            made = StreamScoring(f"{name}-stream", self._stream(service.stream, notify), shared.opts(*after))
+            stream = {
+                "source": service.stream.source.value,
+                "url": made.source_url,
+                "dead_letters": made.dead_letters_url,
+            }
         if service.retraining:
             from components.retraining import Retraining
 
             Retraining(f"{name}-retraining", self._retraining(service.retraining, notify), shared.opts(*after))
+        return stream
 
     def _batch(self, batch: Batch, notify: NotifyArgs) -> BatchScoringArgs:
         return {

@@ -45,23 +45,28 @@ def logs(
     service_named(session, service)
     target = session.deployed.services[service]
     cluster = open_cluster(session.environment)
-    pods = cluster.pods(target)
+    pods = _pods(cluster, target)
     if not pods and not follow:
         flag = session.environment.flag()
         raise SlipwayError("no-pods", f"{service} has no pods", f"see: slipway status{flag}")
     if follow:
         _follow(session, cluster, target, lines, json)
         return
-    for pod in pods:
-        for line in _all_lines(cluster, pod, lines, previous):
+    for pod, container in pods:
+        for line in _all_lines(cluster, pod, container, lines, previous):
             _say(pod.name, line, json)
 
 
-def _all_lines(cluster: Cluster, pod: Pod, lines: int, previous: bool) -> Iterator[str]:
+def _pods(cluster: Cluster, service: DeployedService) -> list[tuple[Pod, str]]:
+    """The pods of all patterns, each with the name of its own container."""
+    return [(pod, each.component) for each in service.workloads for pod in cluster.pods(each)]
+
+
+def _all_lines(cluster: Cluster, pod: Pod, container: str, lines: int, previous: bool) -> Iterator[str]:
     """The pod's own container, and the init container where that is what failed."""
     if pod.last_exit and pod.last_exit.initial:
         yield from cluster.log(pod, pod.last_exit.container, lines=lines, previous=previous)
-    yield from cluster.log(pod, "rest", lines=lines, previous=previous)
+    yield from cluster.log(pod, container, lines=lines, previous=previous)
 
 
 def _say(pod: str, line: str, as_json: bool) -> None:
@@ -77,22 +82,22 @@ def _follow(session: Session, cluster: Cluster, target: DeployedService, lines: 
     said: queue.Queue[tuple[str, str]] = queue.Queue()
     heard: set[str] = set()
 
-    def listen(pod: Pod, tail: int | None) -> None:
-        for line in cluster.log(pod, "rest", lines=tail, follow=True):
+    def listen(pod: Pod, container: str, tail: int | None) -> None:
+        for line in cluster.log(pod, container, lines=tail, follow=True):
             said.put((pod.name, line))
         heard.discard(pod.name)  # it ended: a container that is restarted is listened to again
 
     first = True
     while True:
         try:
-            pods = cluster.pods(target)
+            pods = _pods(cluster, target)
         except SlipwayError as error:
             session.screen.line(error.message)
             return
-        for pod in pods:
+        for pod, container in pods:
             if pod.name not in heard and pod.phase == "Running":
                 heard.add(pod.name)
-                threading.Thread(target=listen, args=(pod, lines if first else None), daemon=True).start()
+                threading.Thread(target=listen, args=(pod, container, lines if first else None), daemon=True).start()
         first = False
         _drain(said, as_json)
 

@@ -1,12 +1,12 @@
 """`slipway predict`."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from release.cli.options import EnvironmentOption, JsonOption, ServiceArgument, begin, command_app, service_named
-from release.documents import as_list, as_object, part, parts
+from release.cli.rows import read_rows, value_of
+from release.documents import part, parts
 from release.errors import SlipwayError
 
 app = command_app(__doc__ or "")
@@ -18,7 +18,10 @@ ValuesArgument = Annotated[
 FileOption = Annotated[
     str | None,
     typer.Option(
-        "--file", "-f", metavar="FILE", help='Rows as JSON: [{…}], {"rows": […]}, or one object a line; - is stdin.'
+        "--file",
+        "-f",
+        metavar="FILE",
+        help='Rows: .csv, or JSON: [{…}], {"rows": […]}, one object a line; - is stdin.',
     ),
 ]
 
@@ -38,7 +41,7 @@ def predict(
         raise SlipwayError(
             "usage", "give either FEATURE=VALUE pairs or --file", "see: slipway predict --help", exit_code=2
         )
-    rows = _rows_of(file) if file else [dict(map(_pair, values or []))]
+    rows = read_rows(file) if file else [dict(map(_pair, values or []))]
     from release.cluster import open_cluster
 
     cluster = open_cluster(session.environment)
@@ -56,35 +59,7 @@ def predict(
 
 
 def _pair(text: str) -> tuple[str, Any]:
-    import json
-
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise SlipwayError("usage", f"expected FEATURE=VALUE, got {text!r}", "see: slipway predict --help", exit_code=2)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _rows_of(file: str) -> list[Any]:
-    import json
-    import sys
-
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise SlipwayError("no-such-file", f"{file}: {reason}", "check the path", exit_code=2) from error
-    try:
-        content = json.loads(text)
-    except ValueError:
-        try:
-            content = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise SlipwayError("usage", f"{file}: not JSON, and not JSON lines: {error}", exit_code=2) from error
-    single = as_object(content)
-    rows = as_list(single.get("rows", [single]) if single else content)
-    if rows and all(as_object(row) is not None for row in rows):
-        return rows
-    raise SlipwayError("usage", f"{file}: expected rows, each one an object of feature: value", exit_code=2)
+    return name, value_of(value)

@@ -53,6 +53,10 @@ def _details(screen: Screen, service: ServiceStatus) -> None:
     if service.rest:
         grpc = f", gRPC {service.grpc}" if service.grpc else ""
         screen.line(f"  REST {service.rest}{grpc}")
+    if stream := service.stream:
+        known = {"waiting": stream.waiting, "dead letters": stream.dead_letters}
+        depths = ", ".join(f"{'?' if count is None else count} {what}" for what, count in known.items())
+        screen.line(f"  stream {stream.source} {stream.url.rpartition('/')[2]}: {depths}")
     if service.pods:
         rows = [
             (
