@@ -10,6 +10,7 @@ _USAGE = """usage: python -m serving COMMAND
 
   fetch   download, verify and unpack the model package (SLIPWAY_MODEL_URI, SLIPWAY_MODEL_DIGEST)
   rest    serve it over HTTP and gRPC
+  batch   score files: one worker of a run (SLIPWAY_BATCH_*)
   stream  score messages as they come (SLIPWAY_STREAM_*)
 
 Everything else is said by SLIPWAY_* variables; serving/settings.py lists them.
@@ -47,6 +48,11 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
             from serving.fetch import fetch
 
             fetch(settings, log)
+        case ["batch"]:
+            from serving.batch import end_on_sigterm, run
+
+            end_on_sigterm()
+            run(settings, log)
         case ["rest"] if settings.workers > 1:
             from serving.sockets import bind, reserve
             from serving.startup import open_package
