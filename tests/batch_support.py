@@ -72,8 +72,9 @@ def rejected(output: Path) -> list[dict[str, Any]]:
 
 
 def contents(output: Path) -> dict[str, bytes]:
-    """Every file of an output."""
-    return {str(file.relative_to(output)): file.read_bytes() for file in output.rglob("*") if file.is_file()}
+    """Every file of an output; what a killed worker had not finished has a name that starts with a dot."""
+    files = (file for file in output.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {str(file.relative_to(output)): file.read_bytes() for file in files}
 
 
 def expected(row: dict[str, Any]) -> float:
