@@ -6,6 +6,7 @@ from release.environment import Environment, read_daemon, read_deployed
 from release.errors import SlipwayError
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sqs import SQSClient
@@ -20,6 +21,11 @@ def s3(environment: Environment) -> "S3Client":
 def sagemaker(environment: Environment) -> "SageMakerClient":
     """A SageMaker client."""
     return _session(environment).client("sagemaker", **_endpoint(environment))
+
+
+def dynamodb(environment: Environment) -> "DynamoDBClient":
+    """A DynamoDB client."""
+    return _session(environment).client("dynamodb", **_endpoint(environment))
 
 
 def sts(environment: Environment) -> "STSClient":

@@ -99,7 +99,7 @@ def _unknown_command(name: str) -> SlipwayError:
     return SlipwayError("usage", f"there is no command {name!r}", hint, exit_code=2)
 
 
-_CHANGES_SOMETHING = frozenset({"up", "down", "release", "rollback", "register", "approve", "reject"})
+_CHANGES_SOMETHING = frozenset({"up", "down", "release", "rollback", "register", "approve", "reject", "features"})
 
 
 def _again(words: list[str]) -> str:

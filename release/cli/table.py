@@ -33,6 +33,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("rollback", "release.cli.rollback", "make the version before this one live again"),
         Command("predict", "release.cli.predict", "ask a service"),
         Command("send", "release.cli.send", "put rows on a service's stream"),
+        Command("features", "release.cli.features", "push rows of features: online, and their history"),
         Command("curl", "release.cli.curl", "a ready-made request for a service, to copy"),
         Command("logs", "release.cli.logs", "what a service's pods say"),
     ),
@@ -48,7 +49,7 @@ COMMANDS: dict[str, Command] = {command.name: command for section in SECTIONS.va
 
 def overview() -> str:
     """What `slipway --help` prints."""
-    lines = ["Usage: slipway COMMAND [OPTIONS]", "", "From a trained model to a monitored production service.", ""]
+    lines = ["Usage: slipway COMMAND [OPTIONS]", "From a trained model to a monitored production service.", ""]
     for title, commands in SECTIONS.items():
         lines += [f"{title}:", *(f"  {command.name:<11}{command.summary}" for command in commands), ""]
-    return "\n".join([*lines, "Begin with:  slipway up", "More on one: slipway COMMAND --help"])
+    return "\n".join([*lines, "Begin with: slipway up; more on one: slipway COMMAND --help"])
