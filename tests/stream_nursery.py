@@ -7,7 +7,14 @@ import sys
 
 from serving.__main__ import main
 
-for name in ("botocore.session", "serving.event_store", "serving.model", "serving.stream_sqs", "serving.stream_worker"):
+for name in (
+    "botocore.session",
+    "serving.event_store",
+    "serving.model",
+    "serving.stream_kinesis",
+    "serving.stream_sqs",
+    "serving.stream_worker",
+):
     importlib.import_module(name)
 
 pids: set[int] = set()

@@ -1,5 +1,6 @@
 """`python -m serving COMMAND`: what a pod's containers run."""
 
+import os
 import sys
 
 from serving.exits import CommandError, Exit
@@ -24,6 +25,8 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(_USAGE)
         return Exit.OK
     log = Log()
+    if "AWS_REGION" in os.environ:  # what pods are given; botocore knows the region by another name only
+        os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
     try:
         settings = load()
         log = Log(settings.log_level, service=settings.service, environment=settings.environment)
@@ -88,7 +91,6 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
             (socket,) = bind(settings.bind, settings.rest_port, 1, "SLIPWAY_REST_PORT")
             run(settings, socket, log)
         case ["ship", parent] if parent.isdigit():
-            import os
             import signal
 
             from serving.shipping import Shipper

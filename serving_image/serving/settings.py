@@ -98,7 +98,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stream_checkpoints: str | None = None
     """Kinesis: the DynamoDB table in which workers share its shards."""
     stream_lease_seconds: Annotated[float, Meta(ge=0.2, le=3600)] = 15
-    """Kinesis: after how many seconds without a sign of life a worker's shards are taken over."""
+    """After how many seconds without a sign of life a worker's shards or partitions are taken over; Kafka's session."""
     stream_brokers: str | None = None
     """Kafka: bootstrap brokers, `host:port,…`."""
     stream_security: Literal["tls", "iam", "none"] = "tls"

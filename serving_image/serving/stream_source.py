@@ -28,8 +28,10 @@ class Message(NamedTuple):
 class Source(Protocol):
     """A queue, stream or topic. Everything may raise SourceError; what cannot be mended raises CommandError."""
 
-    behind: float
-    """How old what was not fetched yet is at least, in seconds, where the source says so; else 0."""
+    @property
+    def behind(self) -> float:
+        """How old what was not fetched yet is at least, in seconds, where the source says so; else 0."""
+        ...
 
     async def open(self) -> None:
         """Connect. CommandError when there is no such source, or no access to it."""

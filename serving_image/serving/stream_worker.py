@@ -28,6 +28,8 @@ from serving.stream_source import Source
 
 _NEEDED = {
     "sqs": ("stream_queue_url",),
+    "kinesis": ("stream_name", "stream_checkpoints"),
+    "kafka": ("stream_brokers", "stream_topic", "stream_group"),
 }
 
 
@@ -62,7 +64,7 @@ async def _work(settings: Settings, listening: socket.socket, model: Model, log:
     metrics.gauge("slipway_workers", "Workers that are up, with the model that they run.", info).set(1)
     plane = Plane([model], metrics, max_queue=settings.max_queue, deadline_seconds=settings.deadline_seconds)
     scorer = Scorer(plane, log, max_rows=settings.max_rows, attempts=settings.stream_attempts)
-    source, outputs = _source(settings, aws)
+    source, outputs = _source(settings, aws, log)
     sinks = Sinks(
         [EventStore(aws, settings.capture_uri or ""), *outputs],
         DeadLetters(aws, settings.stream_dead_letters_url or "", settings.stream_source or "", model.version),
@@ -97,8 +99,17 @@ async def _work(settings: Settings, listening: socket.socket, model: Model, log:
         aws.close()
 
 
-def _source(settings: Settings, aws: Aws) -> tuple[Source, list[Sink]]:
+def _source(settings: Settings, aws: Aws, log: Log) -> tuple[Source, list[Sink]]:
     """The source, and the output that goes with it."""
+    if settings.stream_source == "kinesis":
+        from serving.stream_kinesis import KinesisSource
+
+        return KinesisSource(aws, settings, log), []
+    if settings.stream_source == "kafka":
+        from serving.stream_kafka import KafkaSource, OutputTopic
+
+        topic = settings.stream_output_topic
+        return KafkaSource(settings, log), [OutputTopic(settings, topic)] if topic else []
     from serving.stream_sqs import SqsSource
 
     return SqsSource(aws, settings), []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -82,8 +83,12 @@ def test_messages_of_every_form_reach_the_event_store_and_bad_ones_the_dead_lett
     assert [line["message"] for line in worker.lines if line["level"] == "error"] == []
 
 
-def test_a_dead_letter_that_is_moved_back_keeps_its_key_and_its_bytes(settings: dict[str, Any]) -> None:
+def test_a_dead_letter_that_is_moved_back_keeps_its_key_and_its_bytes(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue = Queue("events")
+    # Pods are told their region by this variable alone.
+    monkeypatch.setenv("AWS_REGION", os.environ["AWS_DEFAULT_REGION"])
     body = json.dumps({"rows": [{"carrier": "UA", "temp": 1}]}).encode()
     attributes = {"idempotency_key": "its-own-key", "encoding": "base64"}
     queue.client.send_message(
@@ -91,7 +96,9 @@ def test_a_dead_letter_that_is_moved_back_keeps_its_key_and_its_bytes(settings: 
         MessageBody=base64.b64encode(body).decode(),
         MessageAttributes={k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()},
     )
-    worker = running(settings)
+    with monkeypatch.context() as pod:
+        pod.delenv("AWS_DEFAULT_REGION")
+        worker = running(settings)
     try:
         until(lambda: queue.left() == 0)
         assert [row["prediction_id"] for row in captured()] == ["its-own-key-0"]
