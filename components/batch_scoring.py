@@ -30,7 +30,7 @@ class BatchScoringArgs(WorkloadArgs):
     schedule: str
     """Five cron fields, in UTC."""
     input: str
-    """`s3://bucket/prefix/` with the rows."""
+    """`s3://bucket/prefix/` with the rows, or a prefix of the warehouse bucket; `{date}` in it is the day of a run."""
     warehouse_bucket: pulumi.Input[str]
     """Bucket of the results, below `predictions/<service>/`."""
     notify: NotifyArgs
@@ -106,7 +106,9 @@ class BatchScoring(pulumi.ComponentResource):
 
     def _grants(self, place: Place) -> list[iam.Statement]:
         """Reads the input; writes, replaces and cleans up its own partitions."""
-        bucket, prefix = split_uri(self._args["service"], self._args["input"])
+        bucket, prefix = self._source()
+        # What comes after a date that is not known yet may be any.
+        prefix = prefix.partition("{")[0]
         output = f"{tables.PREDICTIONS.prefix}{self._args['service']}/"
         warehouse = place.bucket_arn(self._args["warehouse_bucket"])
         grants = [
@@ -118,6 +120,11 @@ class BatchScoring(pulumi.ComponentResource):
         if "input_kms_key_arn" in self._args:
             grants.append(iam.decrypt(self._args["input_kms_key_arn"]))
         return grants
+
+    def _source(self) -> tuple[pulumi.Input[str], str]:
+        """Bucket and prefix of the input."""
+        bucket, prefix = split_uri(self._args["service"], self._args["input"])
+        return bucket or self._args["warehouse_bucket"], prefix
 
     def _cron_job(self, model: ModelArgs) -> None:
         args, identity = self._args, self._workload.identity
@@ -144,12 +151,14 @@ class BatchScoring(pulumi.ComponentResource):
     def _job(self, model: ModelArgs) -> k8s.batch.v1.JobSpecArgsDict:
         args = self._args
         parallelism = args.get("parallelism", 4)
+        bucket, prefix = self._source()
         variables: dict[str, pulumi.Input[str]] = {
-            "SLIPWAY_BATCH_INPUT": args["input"],
+            "SLIPWAY_BATCH_INPUT": pulumi.Output.concat("s3://", bucket, "/", prefix),
             "SLIPWAY_BATCH_FORMAT": args.get("format", "parquet"),
             "SLIPWAY_BATCH_OUTPUT": self.output_uri,
             "SLIPWAY_BATCH_PARTS": str(parallelism),
             "SLIPWAY_BATCH_MAX_BAD_ROWS_PERCENT": str(args.get("max_bad_rows_percent", 1)),
+            "SLIPWAY_THREADS": str(whole_cpus(args["resources"]["cpu"])),
         }
         pod = self._workload.pod(
             model, variables, fields={"SLIPWAY_BATCH_RUN": _JOB_NAME}, restart_policy="Never", grace_seconds=60
@@ -179,9 +188,22 @@ class BatchScoring(pulumi.ComponentResource):
         }
 
 
-def split_uri(service: str, uri: str) -> tuple[str, str]:
-    """Bucket and prefix of an `s3://` address; a ValueError that says what was expected otherwise."""
+def split_uri(service: str, uri: str) -> tuple[str | None, str]:
+    """Bucket and prefix of an `s3://` address; None and itself of a prefix of the warehouse.
+
+    Raises:
+        ValueError: it is neither.
+    """
     parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ValueError(f"service {service}: batch input {uri!r}: expected s3://bucket/prefix/")
-    return parts.netloc, parts.path.removeprefix("/")
+    if parts.scheme == "s3" and parts.netloc:
+        return parts.netloc, parts.path.removeprefix("/")
+    if parts.scheme or not uri or uri.startswith("/"):
+        raise ValueError(
+            f"service {service}: batch input {uri!r}: expected s3://bucket/prefix/, or a prefix of the warehouse bucket"
+        )
+    return None, uri
+
+
+def whole_cpus(cpu: str) -> int:
+    """How many threads a CPU quantity (`500m`, `2`) keeps busy: at least one."""
+    return max(1, int(cpu.removesuffix("m")) // 1000 if cpu.endswith("m") else int(float(cpu)))

@@ -99,8 +99,9 @@ OUTCOMES = Table(
 )
 PREDICTIONS = Table(
     name="predictions",
-    description="Results of batch runs: one partition a run, committed whole or not at all.",
-    columns=_PREDICTION_COLUMNS,
+    description="Results of batch runs: one object a run, which is there whole or not at all. "
+    "`keys` are the input's columns that are no features.",
+    columns={**_PREDICTION_COLUMNS, "keys": "map<string,string>"},
     hourly=False,
     prefix="predictions/",
 )

@@ -92,6 +92,11 @@ class Cluster:
         self._api = api
         self._local = local
 
+    @property
+    def api(self) -> KubernetesApi:
+        """The API itself."""
+        return self._api
+
     def workload(self, service: DeployedService) -> Workload | None:
         """The service's Deployment; None when there is none."""
         found = self._api.get(f"/apis/apps/v1/namespaces/{service.namespace}/deployments/{service.deployment}")
@@ -107,7 +112,11 @@ class Cluster:
     def pods(self, service: DeployedService) -> list[Pod]:
         """The pods of the service's Deployment, oldest first."""
         selector = f"app.kubernetes.io/name={service.name},app.kubernetes.io/component={service.component}"
-        found = self._api.get(f"/api/v1/namespaces/{service.namespace}/pods", {"labelSelector": selector})
+        return self.selected_pods(service.namespace, selector)
+
+    def selected_pods(self, namespace: str, selector: str) -> list[Pod]:
+        """The pods with certain labels, oldest first."""
+        found = self._api.get(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector})
         pods = [_pod(item) for item in parts(found, "items")]
         return sorted(pods, key=lambda pod: (pod.created, pod.name))
 

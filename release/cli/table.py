@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[Command, ...]] = {
         Command("release", "release.cli.release", "make an approved version live, verified; or go back"),
         Command("rollback", "release.cli.rollback", "make the version before this one live again"),
         Command("predict", "release.cli.predict", "ask a service"),
+        Command("run", "release.cli.run", "run its nightly batch now"),
         Command("send", "release.cli.send", "put rows on a service's stream"),
         Command("features", "release.cli.features", "push rows of features: online, and their history"),
         Command("curl", "release.cli.curl", "a ready-made request for a service, to copy"),

@@ -138,16 +138,17 @@ class Batch(Workload):
 
     schedule: v.Cron
     """When, as five cron fields in UTC."""
-    input: v.S3Uri
-    """Where the rows are."""
+    input: v.InputPlace
+    """Where the rows are: `s3://bucket/prefix/`, or a prefix of the environment's warehouse bucket. `{date}` is the day
+    of the run, as 2026-01-31."""
     format: v.FileFormat = v.FileFormat.PARQUET
     """How they are written."""
     parallelism: Annotated[int, Whole(1, 256, "pods")] = 4
     """Pods that share a run."""
     attempts: Annotated[int, Whole(1, 10, "attempts")] = 3
     """Attempts of each pod's share; its result is the same whichever succeeds."""
-    deadline_minutes: v.Minutes = 120
-    """A run that takes longer is stopped and raises the alarm of a late one."""
+    deadline_minutes: Annotated[int, Whole(1, 82 * 60, "minutes")] = 120
+    """A run that takes longer is stopped and raises the alarm of a late one, which can wait for 82 hours."""
     max_bad_rows_percent: Annotated[float, Between(0, 100)] = 1
     """Rows that may be set aside as unreadable before the run fails."""
 

@@ -118,8 +118,12 @@ ImageReference = Annotated[
 ]
 ImageTag = Annotated[str, Text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "an image's tag such as 1.4.0")]
 BucketName = Annotated[str, Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")]
-S3Uri = Annotated[
-    str, Text(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?", "a place in S3 such as s3://bucket/prefix/")
+InputPlace = Annotated[
+    str,
+    Text(
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?|[A-Za-z0-9][A-Za-z0-9._=/{}-]*",
+        "a place in S3 such as s3://bucket/prefix/, or a prefix of the warehouse bucket such as inputs/flights/",
+    ),
 ]
 Hostname = Annotated[
     str, Text(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a host's name such as api.example.com")

@@ -3,7 +3,7 @@
 import pytest
 from components_samples import PAGE, TICKET, batch_scoring
 
-from components.batch_scoring import BatchScoring, split_uri
+from components.batch_scoring import BatchScoring, split_uri, whole_cpus
 
 
 @pytest.fixture
@@ -82,7 +82,10 @@ def test_cloudwatch_cannot_look_back_longer_than_a_week(make):
     ("wrong", "message"),
     [
         ({"schedule": "nightly"}, "schedule 'nightly': expected five cron fields"),
-        ({"input": "lake/flights"}, "batch input 'lake/flights': expected s3://bucket/prefix/"),
+        (
+            {"input": "ftp://lake/flights"},
+            "batch input 'ftp://lake/flights': expected s3://bucket/prefix/, or a prefix of",
+        ),
         ({"notify": {"page": [PAGE], "ticket": []}}, "notify.ticket: expected at least one SNS topic, got none"),
     ],
 )
@@ -94,3 +97,19 @@ def test_wrong_input_is_refused_in_one_line(make, wrong, message):
 def test_an_address_is_split_into_bucket_and_prefix():
     assert split_uri("s", "s3://bucket/a/b/") == ("bucket", "a/b/")
     assert split_uri("s", "s3://bucket") == ("bucket", "")
+    assert split_uri("s", "inputs/flights/") == (None, "inputs/flights/")
+
+
+def test_an_input_in_the_warehouse_by_day(make):
+    made = make(input="inputs/flights/date={date}/").resources
+    job = made["flight-cron-job"].inputs["spec"]["jobTemplate"]["spec"]
+    variables = {v["name"]: v.get("value") for v in job["template"]["spec"]["containers"][0]["env"]}
+    assert variables["SLIPWAY_BATCH_INPUT"] == "s3://warehouse/inputs/flights/date={date}/"
+    statements = made["flight-policy"].json("policy")["Statement"]
+    read = {arn for s in statements if "s3:GetObject" in s["Action"] for arn in s["Resource"]}
+    assert "arn:aws:s3:::warehouse/inputs/flights/date=*" in read
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("500m", 1), ("1", 1), ("2500m", 2), ("4", 4), ("0.5", 1)])
+def test_a_pod_has_a_thread_for_each_cpu(cpu, threads):
+    assert whole_cpus(cpu) == threads

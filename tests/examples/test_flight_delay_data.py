@@ -19,7 +19,7 @@ def january() -> pa.Table:
 
 def test_the_flights_that_arrived_in_the_order_of_the_file(january: pa.Table) -> None:
     assert january.num_rows == 26_398  # 27,004 left in January; 606 were cancelled or diverted
-    assert january.column_names == ["month", "day", "late", *data.FEATURES]
+    assert january.column_names == ["month", "day", "flight", "late", *data.FEATURES]
     first = january.slice(0, 1).to_pylist()[0]
     assert first == {
         "month": 1, "day": 1, "late": False, "carrier": "UA", "origin": "EWR", "dest": "IAH", "hour": 5, "weekday": 1,
