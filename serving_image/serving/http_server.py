@@ -132,6 +132,7 @@ class _Connection(asyncio.Protocol):
         "_closing",
         "_ended",
         "_going_on",
+        "_has_head",
         "_head_bytes",
         "_headers",
         "_parser",
@@ -168,6 +169,8 @@ class _Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
+        """What came since the last of a body: header, trailer, or the framing of chunks."""
+        self._has_head = False
         self._body: list[bytes] = []
         self._body_size = 0
 
@@ -201,8 +204,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if not self._body_size:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -214,13 +216,13 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._closing:
                 self._refuse(InvalidInputError(f"not HTTP/1.1: {error}"))
-        if self._reading and self._head_bytes > MAX_HEADER_BYTES and not self._body_size and not self._closing:
+        if self._reading and self._head_bytes > MAX_HEADER_BYTES and not self._closing:
             self._refuse(HeadersTooLargeError(f"the request's header is larger than {MAX_HEADER_BYTES} bytes"))
 
     # httptools' side
 
     def on_message_begin(self) -> None:
-        self._reading = True
+        self._reading, self._has_head = True, False
         self._since = self._server.now
         self._target = b""
         self._headers = {}
@@ -231,12 +233,13 @@ class _Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        if not self._has_head:  # what follows a chunked body has no say: whoever stands before us has not looked at it
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         if self._closing:
             return
-        self._head_bytes = 0
+        self._head_bytes, self._has_head = 0, True
         length = self._headers.get(b"content-length")
         if length is not None and int(length) > self._server.limits.max_body_bytes:
             self._refuse(self._too_large())
@@ -246,6 +249,7 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._closing:
             return
+        self._head_bytes = 0
         self._body_size += len(body)
         if self._body_size > self._server.limits.max_body_bytes:
             self._refuse(self._too_large())

@@ -158,7 +158,10 @@ def _schemas(model: Model, keys: Mapping[str, str] | None) -> Mapping[str, Any]:
     named = {"model_name": {"type": "string"}, "model_version": {"type": "string"}}
     return {
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
-        "PredictRequest": _object({"rows": {"type": "array", "minItems": 1, "items": row}}),
+        "PredictRequest": {
+            **_object({"rows": {"type": "array", "minItems": 1, "items": row}}),
+            "additionalProperties": False,
+        },
         "PredictResponse": _object({**named, "predictions": {"type": "array", "items": prediction}}),
         "InferRequest": {
             "type": "object",
