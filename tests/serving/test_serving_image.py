@@ -8,7 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "serving_image"
 
-DISTRIBUTIONS = {"google": "protobuf", "grpc": "grpcio", "botocore": "boto3"}
+DISTRIBUTIONS = {
+    "aws_msk_iam_sasl_signer": "aws-msk-iam-sasl-signer-python",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "botocore": "boto3",
+}
 """Distributions whose import name differs."""
 
 
@@ -34,7 +39,8 @@ def test_everything_that_the_runtime_imports_is_in_the_image() -> None:
                 needed |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 needed.add(node.module.partition(".")[0])
-    foreign = needed - set(sys.stdlib_module_names) - {"serving", "mypy_boto3_s3", "mypy_boto3_secretsmanager"}
+    stubs = {name for name in needed if name.startswith("mypy_boto3_")}
+    foreign = needed - set(sys.stdlib_module_names) - stubs - {"serving"}
     asked = {
         re.split(r"[;\s]", line)[0]
         for line in (IMAGE / "requirements.in").read_text().splitlines()
