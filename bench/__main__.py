@@ -5,7 +5,9 @@ import importlib
 import sys
 
 BENCHMARKS = {
-    "serving": "REST and gRPC against a bare application on the same servers and a hand-written FastAPI service"
+    "batch": "rows a second of a batch against onnxruntime alone on the same rows in memory, and memory by rows",
+    "serving": "REST and gRPC against a bare application on the same servers and a hand-written FastAPI service",
+    "peers": "REST and gRPC against MLServer, KServe, Ray Serve and PyTriton (with PEERS=1 only)",
 }
 
 
@@ -15,6 +17,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (default 3)")
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement, taken in turn (default 5)")
+    parser.add_argument("--millions", default="1,3,10", help="of rows that batch scores, in turn (default 1,3,10)")
     parser.add_argument("--out", default="docs/benchmarks", help="where the tables go (default docs/benchmarks)")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:

@@ -1,4 +1,8 @@
-"""A load generator: prepared requests over kept connections, each sent as soon as the last was answered (closed loop).
+"""A load generator: prepared requests over kept connections.
+
+Closed loop: each is sent as soon as the last on its connection was answered. Open loop (`rate` above 0): they come at
+their times whatever is still open, and wait for a free connection; latency counts from the time that each was due, so
+that a server that stalls cannot hide it.
 
 It runs as a process of its own (`python -m bench.load`), so that it and the server do not share an interpreter.
 """
@@ -15,8 +19,8 @@ import uvloop
 class Client(asyncio.Protocol):
     """One connection: sends the request, waits for the whole response, sends it again."""
 
-    def __init__(self, request: bytes, until: float, seconds: list[float]) -> None:
-        self.request, self.until, self.seconds = request, until, seconds
+    def __init__(self, request: bytes, until: float, seconds: list[float], due: "Due | None" = None) -> None:
+        self.request, self.until, self.seconds, self.due = request, until, seconds, due
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.buffer = b""
         self.failed = ""
@@ -26,8 +30,18 @@ class Client(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
-        self.sent = time.perf_counter()
-        self.transport.write(self.request)
+        if self.due is None:
+            self.sent = time.perf_counter()
+            self.transport.write(self.request)
+        elif (wait := self.due.next()) is None:
+            self.finish()
+        else:
+            self.sent = wait
+            delay = wait - time.perf_counter()
+            if delay > 0:
+                asyncio.get_running_loop().call_later(delay, self.transport.write, self.request)
+            else:
+                self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -61,13 +75,25 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
 
-async def http(port: int, path: str, body: str, connections: int, seconds: float) -> dict[str, float]:
+class Due:
+    """The times at which an open loop's requests are due; whoever is free takes the next."""
+
+    def __init__(self, begin: float, seconds: float, rate: float) -> None:
+        self.times = (begin + number / rate for number in range(round(seconds * rate)))
+
+    def next(self) -> float | None:
+        """The next time; None when the load is over."""
+        return next(self.times, None)
+
+
+async def http(port: int, path: str, body: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
     content = body.encode()
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
     request, times = head.encode() + b"\r\n\r\n" + content, list[float]()
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
-    clients = [Client(request, began + seconds, times) for _ in range(connections)]
+    due = Due(began, seconds, rate) if rate else None
+    clients = [Client(request, began + seconds, times, due) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
     await asyncio.gather(*(client.done for client in clients))
@@ -76,17 +102,20 @@ async def http(port: int, path: str, body: str, connections: int, seconds: float
     return summary(times, time.perf_counter() - began)
 
 
-async def grpc(port: int, method: str, content: str, connections: int, seconds: float) -> dict[str, float]:
+async def grpc(port: int, method: str, content: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
     import grpc.aio
 
     request, times = bytes.fromhex(content), list[float]()
     began = time.perf_counter()
+    due = Due(began, seconds, rate) if rate else None
 
     async def client() -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
             call = channel.unary_unary(method)
-            while (sent := time.perf_counter()) < began + seconds:
+            while (sent := due.next() if due else time.perf_counter()) is not None and sent < began + seconds:
+                if (delay := sent - time.perf_counter()) > 0:
+                    await asyncio.sleep(delay)
                 await call(request)
                 times.append(time.perf_counter() - sent)
 

@@ -7,7 +7,6 @@ grpc:    grpcio's synchronous server with a handler that decodes, runs the model
 """
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,11 +120,6 @@ def grpc(model: Model, port: int) -> None:
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     server.wait_for_termination()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 if __name__ == "__main__":
