@@ -55,7 +55,11 @@ class Alarm:
     threshold: float
     period_seconds: int
     periods: int = 1
-    """Consecutive periods that must all be wrong."""
+    """Periods that are looked at, and must all be wrong unless `any_period`."""
+    any_period: bool = False
+    """One of the periods is enough."""
+    tells: bool = True
+    """Whether somebody is told; False for a part of a composite alarm, which tells."""
     urgency: Urgency = Urgency.TICKET
     missing: Missing = Missing.GOOD
     namespace: str = NAMESPACE
@@ -92,7 +96,7 @@ class Alarms:
 
     def _make(self, alarm: Alarm) -> aws.cloudwatch.MetricAlarm:
         percentile = alarm.statistic.startswith("p")
-        actions = self.actions(alarm.urgency)
+        actions = self.actions(alarm.urgency) if alarm.tells else None
         own: dict[str, pulumi.Input[str]] = {**dimensions(self.environment, self.service)}
         return aws.cloudwatch.MetricAlarm(
             f"{self.prefix}-{alarm.name}-alarm",
@@ -107,7 +111,7 @@ class Alarms:
             threshold=alarm.threshold,
             period=alarm.period_seconds,
             evaluation_periods=alarm.periods,
-            datapoints_to_alarm=alarm.periods,
+            datapoints_to_alarm=1 if alarm.any_period else alarm.periods,
             treat_missing_data=alarm.missing.value,
             alarm_actions=actions,
             ok_actions=actions,
@@ -116,41 +120,18 @@ class Alarms:
         )
 
 
-def batch_alarms(longest_pause_seconds: float, deadline_minutes: int) -> list[Alarm]:
-    """A run that failed, and a run that is late.
-
-    Late: no success for as long as the schedule may pause, plus the deadline and an hour. It also notices a run that
-    never began. CloudWatch looks back seven days at most, so a schedule that pauses longer has only the first alarm.
-    """
-    alarms = [
-        Alarm(
-            name="batch-failed",
-            description="A batch run ended without a result; the next one starts from nothing. "
-            "Read its log; `slipway run SERVICE batch` repeats it.",
-            metric=Metric.RUNS_FAILED,
-            statistic="Sum",
-            comparison="GreaterThanThreshold",
-            threshold=0,
-            period_seconds=300,
-        )
-    ]
-    hours = int(longest_pause_seconds // 3600) + deadline_minutes // 60 + 2
-    if hours * 3600 <= LONGEST_WINDOW_SECONDS:
-        alarms.append(
-            Alarm(
-                name="batch-late",
-                description=f"No batch run has succeeded for {hours} hours. Look whether the CronJob is suspended, "
-                "whether its pods find room, and at the log of the last run.",
-                metric=Metric.RUNS_SUCCEEDED,
-                statistic="Sum",
-                comparison="LessThanThreshold",
-                threshold=1,
-                period_seconds=3600,
-                periods=hours,
-                missing=Missing.BAD,
-            )
-        )
-    return alarms
+def failed_run_alarm() -> Alarm:
+    """A batch run that ended without a result."""
+    return Alarm(
+        name="batch-failed",
+        description="A batch run ended without a result; the next one starts from nothing. "
+        "Read its log; `slipway run SERVICE batch` repeats it.",
+        metric=Metric.RUNS_FAILED,
+        statistic="Sum",
+        comparison="GreaterThanThreshold",
+        threshold=0,
+        period_seconds=300,
+    )
 
 
 def dead_letter_alarm(name: str, queue: pulumi.Input[str], what: str) -> Alarm:

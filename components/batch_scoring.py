@@ -7,8 +7,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import iam, network_policy, tables
-from components.alarms import Alarms, NotifyArgs, batch_alarms
-from components.cron import longest_pause, require_cron
+from components.alarms import Alarms, NotifyArgs, failed_run_alarm
+from components.cron import require_cron
+from components.late_runs import START_WITHIN_SECONDS, late_alarm
 from components.model import ModelArgs
 from components.place import Place
 from components.pod import pod_template
@@ -17,8 +18,6 @@ from components.workload import WorkloadArgs, start_workload
 CONFIG_ERROR = 78
 """Exit code (EX_CONFIG of sysexits.h) of a worker that cannot succeed however often it is tried: a schema that does
 not match, an input that is not there. The whole run fails at once."""
-_START_WITHIN_SECONDS = 3600
-"""A run that could not start within an hour (the cluster was down) is left out, and the late alarm tells."""
 _KEEP_JOBS_SECONDS = 3 * 86_400
 """Finished jobs and their pods stay for a long weekend."""
 _JOB_NAME = "metadata.labels['batch.kubernetes.io/job-name']"
@@ -42,7 +41,7 @@ class BatchScoringArgs(WorkloadArgs):
     attempts: NotRequired[int]
     """Attempts of each pod's part. Default 3."""
     deadline_minutes: NotRequired[int]
-    """A run that takes longer is stopped. Default 120."""
+    """A run that takes longer is stopped. At most 4920, so that a late one is noticed; default 120."""
     max_bad_rows_percent: NotRequired[float]
     """Rows that may be set aside as unreadable before a run fails. Default 1."""
     input_kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -89,9 +88,9 @@ class BatchScoring(pulumi.ComponentResource):
         )
         if model := self._workload.model:
             self._cron_job(model)
-        Alarms(identity.environment, identity.service, args["notify"], args.get("tags"), self, name).make(
-            batch_alarms(longest_pause(args["schedule"]).total_seconds(), args.get("deadline_minutes", 120))
-        )
+        alarms = Alarms(identity.environment, identity.service, args["notify"], args.get("tags"), self, name)
+        alarms.make([failed_run_alarm()])
+        late_alarm(alarms, args["schedule"], args.get("deadline_minutes", 120), self._workload.place)
         self.namespace = self._workload.namespace
         self.cron_job = pulumi.Output.from_input(identity.name)
         self.role_arn = self._workload.who.role_arn
@@ -139,7 +138,7 @@ class BatchScoring(pulumi.ComponentResource):
                 "schedule": args["schedule"],
                 "time_zone": "Etc/UTC",
                 "concurrency_policy": "Forbid",
-                "starting_deadline_seconds": _START_WITHIN_SECONDS,
+                "starting_deadline_seconds": START_WITHIN_SECONDS,
                 "successful_jobs_history_limit": 3,
                 "failed_jobs_history_limit": 3,
                 "suspend": args.get("suspended", False),

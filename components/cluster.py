@@ -198,7 +198,7 @@ class Cluster(pulumi.ComponentResource):
         self.name = cluster.name
         self.security_group_id = cluster.vpc_config.cluster_security_group_id
         self.node_role_name = nodes.name
-        ready: list[pulumi.Resource] = [cluster, *self._access()]
+        ready: list[pulumi.Resource] = [cluster, *self._access(place)]
         if not auto_mode:
             ready.append(self._system_nodes(nodes))
         self._connect(cluster.endpoint, cluster.certificate_authority.data, place, ready)
@@ -236,7 +236,7 @@ class Cluster(pulumi.ComponentResource):
             )
         return role
 
-    def _access(self) -> list[pulumi.Resource]:
+    def _access(self, place: Place) -> list[pulumi.Resource]:
         """Access entries of the administrators and viewers."""
         made: list[pulumi.Resource] = []
         for arns, policy, purpose in (
@@ -258,7 +258,9 @@ class Cluster(pulumi.ComponentResource):
                         f"{who}-policy",
                         cluster_name=self.name,
                         principal_arn=entry.principal_arn,
-                        policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{policy}",
+                        policy_arn=pulumi.Output.concat(
+                            "arn:", place.partition, ":eks::aws:cluster-access-policy/", policy
+                        ),
                         access_scope={"type": "cluster"},
                         opts=self._mine,
                     )

@@ -31,12 +31,14 @@ class AddonVersions(TypedDict):
     metrics_server: str
     observability: str
     pod_identity: str
+    vpc_cni: str
 
 
 PINNED: AddonVersions = {
     "metrics_server": "v0.8.0-eksbuild.2",
     "observability": "v4.10.3-eksbuild.1",
     "pod_identity": "v1.3.8-eksbuild.2",
+    "vpc_cni": "v1.20.4-eksbuild.1",
 }
 
 
@@ -81,8 +83,11 @@ class ClusterAddons(pulumi.ComponentResource):
         self._place = place_of(self)
         versions = args.get("versions", PINNED)
         identity: list[pulumi.Resource] = []
-        if not args["auto_mode"]:
+        if args["auto_mode"]:
+            self._enforce_network_policies()
+        else:
             identity.append(self._addon("eks-pod-identity-agent", versions["pod_identity"]))
+            self._addon("vpc-cni", versions["vpc_cni"], {"enableNetworkPolicy": "true"})
         self._addon("metrics-server", versions["metrics_server"])
         self._observability(versions["observability"], identity)
         self.scaler_role_name = self._keda(identity)
@@ -91,12 +96,23 @@ class ClusterAddons(pulumi.ComponentResource):
         self._ingress_class()
         self.register_outputs({"scaler_role_name": self.scaler_role_name})
 
-    def _addon(self, addon: str, version: str) -> aws.eks.Addon:
+    def _enforce_network_policies(self) -> None:
+        """Auto Mode takes network policies, and does nothing about them until it is told to
+        (https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html)."""
+        k8s.core.v1.ConfigMap(
+            f"{self._name}-network-policies",
+            metadata={"name": "amazon-vpc-cni", "namespace": "kube-system"},
+            data={"enable-network-policy-controller": "true"},
+            opts=self._mine,
+        )
+
+    def _addon(self, addon: str, version: str, configuration: dict[str, str] | None = None) -> aws.eks.Addon:
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             cluster_name=self._args["cluster"],
             addon_name=addon,
             addon_version=version,
+            configuration_values=json.dumps(configuration) if configuration else None,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._args.get("tags"),

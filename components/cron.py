@@ -1,15 +1,16 @@
 """Schedules: five cron fields, as Kubernetes reads them, for those who read something else."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from functools import cache
+from itertools import pairwise
 from typing import cast
 
 from cronsim import CronSim, CronSimError
 
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _START = datetime(2024, 1, 1, tzinfo=UTC)
-_RUNS = 1000
-"""Runs that are looked at for the longest pause: years of a nightly schedule."""
+_HORIZON = timedelta(days=3000)
+"""How far is looked for pauses: over two leap years, and so over every pause that there is before 2100."""
 
 
 def require_cron(expression: str) -> str:
@@ -20,8 +21,25 @@ def require_cron(expression: str) -> str:
 
 def longest_pause(expression: str) -> timedelta:
     """Longest time between two runs of the schedule (UTC)."""
-    runs = list(islice(_parse(expression), _RUNS))
-    return max(later - earlier for earlier, later in pairwise(runs))
+    return max(_pauses(expression))
+
+
+def shortest_pause(expression: str) -> timedelta:
+    """Shortest time between two runs of the schedule (UTC)."""
+    return min(_pauses(expression))
+
+
+def eventbridge_crons(expression: str) -> list[str]:
+    """The same schedule for EventBridge Scheduler: two where both day of month and day of week are said, as Kubernetes
+    runs on either."""
+    schedule = _parse(expression)
+    if len(schedule.days) == 31 or len({cast("int", day) % 7 for day in schedule.weekdays}) == 7:
+        return [eventbridge_cron(expression)]
+    minute, hour, day, month, weekday = expression.split()
+    return [
+        eventbridge_cron(f"{minute} {hour} {day} {month} *"),
+        eventbridge_cron(f"{minute} {hour} * {month} {weekday}"),
+    ]
 
 
 def eventbridge_cron(expression: str) -> str:
@@ -46,6 +64,28 @@ def eventbridge_cron(expression: str) -> str:
         "*",
     )
     return f"cron({' '.join(fields)})"
+
+
+@cache
+def _pauses(expression: str) -> frozenset[timedelta]:
+    """The different times between two runs: within a day, and from the last of a day to the first of the next one.
+
+    Run by run would not do: a schedule by the minute has thousands before its first weekend.
+    """
+    schedule = _parse(expression)
+    minutes = [60 * hour + minute for hour in sorted(schedule.hours) for minute in sorted(schedule.minutes)]
+    within = {timedelta(minutes=later - earlier) for earlier, later in pairwise(minutes)}
+    overnight = timedelta(minutes=minutes[0] - minutes[-1])
+    _, _, *day = expression.split()
+    days = CronSim(" ".join(["0", "0", *day]), _START)
+    first = next(days)
+    between: set[timedelta] = set()
+    for later in days:
+        between.add(later - first)
+        first = later
+        if first - _START > _HORIZON:
+            break
+    return frozenset(within | {pause + overnight for pause in between})
 
 
 def _parse(expression: str) -> CronSim:

@@ -144,6 +144,8 @@ class DeployedService:
     digest: str | None
     patterns: tuple[str, ...]
     stream: DeployedStream | None = None
+    suspended: tuple[str, ...] = ()
+    """Jobs that are provisioned and do not run yet: of `drift`, `retraining`."""
     component: str = "rest"
     """Which of its patterns `deployment` runs."""
 
@@ -176,6 +178,7 @@ class Deployed:
                 digest=entry.get("digest"),
                 patterns=tuple(entry.get("patterns") or ()),
                 stream=DeployedStream(**entry["stream"]) if entry.get("stream") else None,
+                suspended=tuple(entry.get("suspended") or ()),
             )
             for name, entry in found.items()
         }

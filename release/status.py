@@ -45,6 +45,8 @@ class ServiceStatus:
     pods: list[Pod] = field(default_factory=list[Pod])
     wanted_pods: int = 0
     stream: StreamStatus | None = None
+    suspended: tuple[str, ...] = ()
+    """Jobs that are provisioned and do not run yet."""
     note: str = ""
     problem: str = ""
     """What is not right; empty when all is."""
@@ -71,6 +73,7 @@ class ServiceStatus:
                 for pod in self.pods
             ],
             "stream": asdict(self.stream) if self.stream else None,
+            "suspended": list(self.suspended),
             "note": self.note or None,
             "problem": self.problem or None,
             "next": self.next or None,
@@ -185,7 +188,7 @@ def _stream(environment: Environment, service: DeployedService) -> StreamStatus 
 def _unknown(service: DeployedService, record: Record | None) -> ServiceStatus:
     wanted = record.current.version if record and record.current else service.version
     note = record.note if record else ""
-    return ServiceStatus(service.name, service.model, wanted_version=wanted, note=note)
+    return ServiceStatus(service.name, service.model, wanted_version=wanted, suspended=service.suspended, note=note)
 
 
 def _answering_version(cluster: Cluster, service: DeployedService) -> str | None:

@@ -30,6 +30,7 @@ KAFKA = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/theirs/5b1f0e6a-0000-4000-800
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "longest name": ("dev", {}, {"a" * 39 + "b": {"rest": {}, "batch": BATCH, "stream": {}, "retraining": {}}}),
     "only batch": ("dev", {}, {"nightly": {"batch": BATCH}}),
+    "monthly batch": ("dev", {}, {"monthly": {"batch": BATCH | {"schedule": "0 2 1 * *"}}}),
     "only a Kafka stream": ("dev", {}, {"events": {"stream": {"source": "kafka", "kafka": {"topic": "flights"}}}}),
     "their Kafka": (
         "dev",

@@ -57,6 +57,8 @@ def _details(screen: Screen, service: ServiceStatus) -> None:
         known = {"waiting": stream.waiting, "dead letters": stream.dead_letters}
         depths = ", ".join(f"{'?' if count is None else count} {what}" for what, count in known.items())
         screen.line(f"  stream {stream.source} {stream.url.rpartition('/')[2]}: {depths}")
+    if service.suspended:
+        screen.line(f"  provisioned, not running yet: {', '.join(service.suspended)}")
     if service.pods:
         rows = [
             (

@@ -1,5 +1,7 @@
 """BatchScoring: never two runs at once, parts retried by themselves, late and failed runs noticed."""
 
+import json
+
 import pytest
 from components_samples import PAGE, TICKET, batch_scoring
 
@@ -72,15 +74,42 @@ def test_a_run_that_failed_or_is_late_makes_a_ticket(make):
     assert "28 hours" in late["alarmDescription"]
 
 
-def test_cloudwatch_cannot_look_back_longer_than_a_week(make):
-    made = make(schedule="0 2 1 * *").resources
-    assert "flight-batch-failed-alarm" in made
-    assert "flight-batch-late-alarm" not in made
+def test_a_monthly_schedule_tells_itself_when_a_run_is_due(make):
+    """CloudWatch looks back a week at most."""
+    made = make(schedule="0 2 1 * *", deadline_minutes=120).resources
+    late = made["flight-batch-late-alarm"]
+    assert late.typ == "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+    name = "slipway-staging-flight-delay-batch"
+    rule = f'ALARM("{name}-expected") AND NOT ALARM("{name}-running") AND NOT ALARM("{name}-succeeded")'
+    assert (late.inputs["alarmRule"], late.inputs["alarmActions"]) == (rule, [TICKET])
+    parts = {part: made[f"flight-batch-{part}-alarm"].inputs for part in ("expected", "running", "succeeded")}
+    assert {part: (one["metricName"], one["evaluationPeriods"]) for part, one in parts.items()} == {
+        "expected": ("RunsExpected", 168),
+        "running": ("RunsExpected", 4),
+        "succeeded": ("RunsSucceeded", 168),
+    }
+    assert {one["datapointsToAlarm"] for one in parts.values()} == {1}
+    due = made["flight-expected-1"].inputs
+    assert due["scheduleExpression"] == "cron(0 2 1 * ? *)"
+    assert due["target"]["arn"] == "arn:aws:scheduler:::aws-sdk:cloudwatch:putMetricData"
+    put = json.loads(due["target"]["input"])
+    (datum,) = put["MetricData"]
+    assert (put["Namespace"], datum["MetricName"]) == (parts["expected"]["namespace"], "RunsExpected")
+    assert {one["Name"]: one["Value"] for one in datum["Dimensions"]} == parts["expected"]["dimensions"]
+
+
+def test_either_day_makes_a_run_and_so_a_schedule_each(make):
+    made = make(schedule="0 2 1 6 1", deadline_minutes=60).resources
+    assert [made[f"flight-expected-{n}"].inputs["scheduleExpression"] for n in (1, 2)] == [
+        "cron(0 2 1 6 ? *)",
+        "cron(0 2 ? 6 MON *)",
+    ]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"deadline_minutes": 4921}, "deadline_minutes: expected 1 to 4920, got 4921"),
         ({"schedule": "nightly"}, "schedule 'nightly': expected five cron fields"),
         (
             {"input": "ftp://lake/flights"},

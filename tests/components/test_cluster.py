@@ -61,6 +61,16 @@ def test_without_auto_mode_there_are_nodes_and_the_pod_identity_agent(make):
     assert "cluster-nodes-AmazonEKS_CNI_Policy" in made.resources
 
 
+def test_network_policies_are_enforced_with_and_without_auto_mode(make):
+    """Both take them silently otherwise, and every pod is open to every other."""
+    switch = make().resources["cluster-addons-network-policies"].inputs
+    assert (switch["metadata"]["namespace"], switch["metadata"]["name"]) == ("kube-system", "amazon-vpc-cni")
+    assert switch["data"] == {"enable-network-policy-controller": "true"}
+    plugin = make(auto_mode=False).resources["cluster-addons-vpc-cni"]
+    assert plugin.json("configurationValues") == {"enableNetworkPolicy": "true"}
+    assert plugin.inputs["addonVersion"] == PINNED["vpc_cni"]
+
+
 def test_every_add_on_is_pinned(make):
     made = make()
     addons = made.of_type("aws:eks/addon:Addon")

@@ -7,7 +7,7 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cron import eventbridge_cron, longest_pause, require_cron
+from components.cron import eventbridge_cron, longest_pause, require_cron, shortest_pause
 
 DAYS = {name: index for index, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))}
 
@@ -60,6 +60,10 @@ def test_a_nightly_schedule():
     assert eventbridge_cron("30 6 * * 1-5") == "cron(30 6 ? * MON,TUE,WED,THU,FRI *)"
     assert longest_pause("0 2 * * *") == timedelta(days=1)
     assert longest_pause("0 2 * * 1-5") == timedelta(days=3)
+    # Two thousand runs come before the first pause of this one.
+    assert longest_pause("*/5 * * * 1-5") == timedelta(days=2, minutes=5)
+    assert shortest_pause("*/5 * * * 1-5") == timedelta(minutes=5)
+    assert longest_pause("0 2 29 2 *") == timedelta(days=4 * 365 + 1)
 
 
 @pytest.mark.parametrize(

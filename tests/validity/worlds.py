@@ -124,6 +124,7 @@ def edges() -> Iterator[tuple[str, Environment, dict[str, Any]]]:
             "model": model,
             "batch": {"schedule": "*/30 1-5 * * *", "input": "s3://example-in", "format": "csv"},
         },
+        "monthly": {"model": model, "batch": {"schedule": "0 4 1 * 1", "input": "s3://example-in"}},
         "clicks": {"model": model, "stream": {"source": "kinesis", "replicas": {"min": 0, "max": 30}}},
         "orders": {
             "model": model,
