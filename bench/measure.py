@@ -7,12 +7,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -112,11 +113,12 @@ def running(
 ) -> Iterator[Running]:
     """Start a server, wait for its first right answer to `question`; end it with all that it has started."""
     began = time.monotonic()
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     process = subprocess.Popen(
         command,
         env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
         start_new_session=True,
     )
     found = psutil.Process(process.pid)
@@ -124,11 +126,12 @@ def running(
         port = ports.get(question["kind"], 0)
         while not all(map(_is_open, ports.values())) or not _answers(question, port):
             if process.poll() is not None or time.monotonic() - began > patience_seconds:
-                raise DidNotStartError(f"gave no answer within {time.monotonic() - began:.0f} s")
+                raise DidNotStartError(f"no answer within {time.monotonic() - began:.0f} s: {_last_line(said)}")
             time.sleep(0.005)
         yield Running(ports, found, time.monotonic() - began)
     finally:
         _end(process)
+        said.close()
 
 
 def load(question: Question, server: Running, connections: int, seconds: float, rate: float = 0) -> Figures:
@@ -191,6 +194,12 @@ def _answers(question: Question, port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _last_line(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else "it said nothing"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
