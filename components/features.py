@@ -3,10 +3,13 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 import pulumi
 
+from components.iam import Statement, allow
+from components.place import Place
 from components.tables import Table
 
 TYPES = {"string": "S", "bigint": "N", "double": "N", "boolean": "BOOL"}
@@ -46,6 +49,17 @@ class OnlineTableArgs(TypedDict):
 def online_table(group: str, spec: FeatureGroupArgs, table: pulumi.Input[str]) -> OnlineTableArgs:
     """What a service is told about the group, whose online table is `table`."""
     return {"table": table, "key": spec["key"], "key_type": columns(group, spec)[spec["key"]]}
+
+
+def lookup_variables(tables: Mapping[str, OnlineTableArgs]) -> dict[str, pulumi.Input[str]]:
+    """What tells the runtime about the groups that it may look up."""
+    return {"SLIPWAY_FEATURE_TABLES": pulumi.Output.json_dumps(tables)} if tables else {}
+
+
+def lookup_grants(place: Place, tables: Mapping[str, OnlineTableArgs]) -> list[Statement]:
+    """What a pod needs to look features up in these tables."""
+    arns = [place.arn("dynamodb", pulumi.Output.concat("table/", each["table"])) for each in tables.values()]
+    return [allow(["dynamodb:BatchGetItem"], arns)] if arns else []
 
 
 def columns(group: str, spec: FeatureGroupArgs) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 from components import autoscaling, iam, network_policy
 from components.autoscaling import ReplicasArgs
 from components.drain import drain
-from components.features import OnlineTableArgs
+from components.features import OnlineTableArgs, lookup_grants, lookup_variables
 from components.ingress import expose
 from components.load_balancer import IngressArgs, require_ingress
 from components.model import ModelArgs
@@ -125,10 +125,7 @@ class ModelService(pulumi.ComponentResource):
         if "api_keys_secret_arn" in self._args:
             # The runtime reads the keys again every minute: a rotation needs no restart, and no key is in any state.
             grants.append(iam.read_secret(self._args["api_keys_secret_arn"]))
-        if tables := self._args.get("feature_tables"):
-            arns = [place.arn("dynamodb", pulumi.Output.concat("table/", each["table"])) for each in tables.values()]
-            grants.append(iam.allow(["dynamodb:BatchGetItem"], arns))
-        return grants
+        return grants + lookup_grants(place, self._args.get("feature_tables", {}))
 
     def _network_policy(self) -> None:
         ingress = [network_policy.from_namespaces(network_policy.METRICS_NAMESPACES, [REST_PORT])]
@@ -225,8 +222,7 @@ class ModelService(pulumi.ComponentResource):
             variables["SLIPWAY_MAX_ROWS"] = str(args["max_rows"])
         if args["resources"].get("gpus", 0):
             variables["SLIPWAY_DEVICE"] = "cuda"
-        if tables := args.get("feature_tables"):
-            variables["SLIPWAY_FEATURE_TABLES"] = pulumi.Output.json_dumps(tables)
+        variables |= lookup_variables(args.get("feature_tables", {}))
         if "capture_bucket" in args:
             variables["SLIPWAY_CAPTURE_URI"] = pulumi.Output.concat(
                 "s3://", args["capture_bucket"], f"/{self._identity.service}/"

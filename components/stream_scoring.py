@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 from components import iam, network_policy
 from components.alarms import Alarms, NotifyArgs, dead_letter_alarm
 from components.drain import Drain, drain
+from components.features import OnlineTableArgs, lookup_grants, lookup_variables
 from components.kafka import KafkaArgs
 from components.model import ModelArgs
 from components.place import Place, place_of
@@ -58,6 +59,8 @@ class StreamScoringArgs(WorkloadArgs):
     """Deliveries of an event before it goes to the dead-letter queue. Default 5."""
     backlog_per_worker: NotRequired[int]
     """Waiting events for which one more worker is started. Default 100."""
+    feature_tables: NotRequired[dict[str, OnlineTableArgs]]
+    """Feature group -> its online table, for events that name a key instead of features. Default none."""
     scaler_role_name: NotRequired[pulumi.Input[str]]
     """IAM role of the cluster's KEDA operator, which is granted to read the backlog. Default: it may already."""
 
@@ -155,9 +158,13 @@ class StreamScoring(pulumi.ComponentResource):
         )
 
     def _grants(self, place: Place) -> list[iam.Statement]:
-        """Reads its source, sets poison aside, and appends to the event store."""
+        """Reads its source, sets poison aside, appends to the event store, and looks features up."""
         capture = place.bucket_arn(self._args["capture_bucket"])
-        return [*self._source.grants, *iam.write_objects(capture, f"{self._args['service']}/")]
+        return [
+            *self._source.grants,
+            *iam.write_objects(capture, f"{self._args['service']}/"),
+            *lookup_grants(place, self._args.get("feature_tables", {})),
+        ]
 
     def _deployment(self, model: ModelArgs) -> k8s.apps.v1.Deployment:
         args, identity = self._args, self._workload.identity
@@ -167,6 +174,7 @@ class StreamScoring(pulumi.ComponentResource):
             "SLIPWAY_STREAM_SOURCE": args["source"],
             "SLIPWAY_CAPTURE_URI": pulumi.Output.concat("s3://", args["capture_bucket"], f"/{identity.service}/"),
             **self._source.variables,
+            **lookup_variables(args.get("feature_tables", {})),
         }
         pod = self._workload.pod(model, variables, grace_seconds=self._drain.grace_seconds, scraped=True)
         return k8s.apps.v1.Deployment(

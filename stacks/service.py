@@ -202,6 +202,8 @@ class Builder:
             "capture_bucket": self._shared.data.capture_bucket,
             "notify": notify,
         }
+        if tables := self._feature_tables():
+            args["feature_tables"] = tables
         if stream.kinesis and stream.kinesis.stream_arn:
             args["kinesis"] = {"stream_arn": stream.kinesis.stream_arn}
         if stream.kafka:

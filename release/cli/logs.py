@@ -69,12 +69,16 @@ def _all_lines(cluster: Cluster, pod: Pod, container: str, lines: int, previous:
     yield from cluster.log(pod, container, lines=lines, previous=previous)
 
 
+_METRICS = '{"_aws":'
+"""How a line begins that holds metrics for CloudWatch: nothing for a person to read."""
+
+
 def _say(pod: str, line: str, as_json: bool) -> None:
     if as_json:
         from json import dumps
 
         print(dumps({"pod": pod, "line": plain(line)}, ensure_ascii=False), flush=True)
-    else:
+    elif not line.startswith(_METRICS):
         print(f"{pod} | {plain(line)}", flush=True)
 
 

@@ -67,7 +67,7 @@ class KeyedRows:
         """What the rows of a `/predict` body give, nulls left out.
 
         Raises:
-            InvalidInputError: naming the row and the feature.
+            InvalidInputError: naming the row and the feature, or the key that cannot be one.
             TooLargeError: more rows than one request may have.
         """
         try:
@@ -91,7 +91,6 @@ class KeyedRows:
         """The model's rows, or why there are none; a future of that where a table has to be asked.
 
         Raises:
-            InvalidInputError: a key that cannot be one.
             OverloadedError: as many requests wait for features as may.
         """
         wanted = self._wanted(given)
@@ -108,7 +107,6 @@ class KeyedRows:
         """The model's rows of many messages, each as `decode` gives it, all looked up together; for workers.
 
         Raises:
-            InvalidInputError: a key that cannot be one.
             UnavailableError: the feature tables do not answer; nothing is known of any message.
         """
         wanted = frozenset[Entity]().union(*map(self._wanted, messages))
@@ -126,7 +124,11 @@ class KeyedRows:
 
     def _given(self, row: Struct) -> dict[str, Any]:
         values = msgspec.structs.astuple(row)
-        return {n: v for n, v in zip(self._names, values, strict=True) if v is not None and v is not UNSET}
+        given = {n: v for n, v in zip(self._names, values, strict=True) if v is not None and v is not UNSET}
+        for table in self._tables.values():
+            if table.key in given:
+                _as_text(table, given[table.key])
+        return given
 
     def _entities(self, row: Mapping[str, Any]) -> list[Entity]:
         """Whom a row asks about; nobody when it gives every feature itself."""

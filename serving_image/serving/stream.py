@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
+from serving.errors import UnavailableError
 from serving.logs import Log
 from serving.metrics import Metrics
 from serving.stream_score import Scored, Scorer
@@ -145,8 +146,7 @@ class Stream:
     async def _work(self) -> None:
         while await self._gather():
             began = time.perf_counter()
-            loop = asyncio.get_running_loop()
-            scored = await loop.run_in_executor(self._thread, self._scorer.score, self._window)
+            scored = await self._score(self._window)
             good, bad = [each for each in scored if not each.refused], [each for each in scored if each.refused]
             for sink in self._sinks.results if good else ():
                 await self._insist(sink.write, good)
@@ -158,6 +158,20 @@ class Stream:
             self._window = []
             self._tell()
             self._changed.set()
+
+    async def _score(self, window: Sequence[Message]) -> list[Scored]:
+        """Score a window; while features cannot be looked up it waits, as for everything that fails for all alike."""
+        wait = 0.0
+        while True:
+            try:
+                scored = await asyncio.get_running_loop().run_in_executor(self._thread, self._scorer.score, window)
+            except UnavailableError as error:
+                wait = self._complain(str(error), wait)
+                await asyncio.sleep(wait)
+            else:
+                if wait:
+                    self._recovered()
+                return scored
 
     async def _gather(self) -> bool:
         """Fill the window; False when no message will come any more."""

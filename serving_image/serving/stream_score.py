@@ -1,4 +1,7 @@
-"""A window of messages scored at once: what each was answered, or why it cannot be. No network is waited for here."""
+"""A window of messages scored at once: what each was answered, or why it cannot be.
+
+No network is waited for here, except for features that are looked up: in one call for the whole window.
+"""
 
 import time
 from collections.abc import Sequence
@@ -7,11 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serving.captured import Prediction, Reader
-from serving.errors import ServingError
+from serving.errors import ServingError, UnavailableError
+from serving.keyed_rows import KeyedRows
 from serving.logs import Log
 from serving.model import Model
 from serving.plane import Answer, Plane, Question
-from serving.stream_decode import decode
+from serving.stream_decode import Given, decode
 from serving.stream_source import Message
 
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -32,15 +36,21 @@ class Scored(NamedTuple):
 class Scorer:
     """Scores messages with one model. `attempts` is how often it tries what fails for no fault of the message."""
 
-    def __init__(self, plane: Plane, log: Log, *, max_rows: int, attempts: int) -> None:
-        self._plane, self._log, self._max_rows, self._attempts = plane, log, max_rows, attempts
+    def __init__(self, plane: Plane, log: Log, *, max_rows: int, attempts: int, keyed: KeyedRows | None = None) -> None:
+        self._plane, self._log, self._max_rows, self._attempts, self._keyed = plane, log, max_rows, attempts, keyed
         self._model: Model = plane.default
         self._reader = Reader(self._model)
 
     def score(self, messages: Sequence[Message]) -> list[Scored]:
-        """Score a window, in its order. What fails together is tried one by one, so that none spoils the others."""
+        """Score a window, in its order. What fails together is tried one by one, so that none spoils the others.
+
+        Raises:
+            UnavailableError: the feature tables do not answer, for any message.
+        """
         try:
             return self._score(messages)
+        except UnavailableError:
+            raise
         except Exception as error:  # noqa: BLE001 - a defect, or memory: some of these may still succeed
             self._log.warning(f"a window of {len(messages)} messages failed; trying each alone: {_named(error)}")
         return [self._alone(message) for message in messages]
@@ -51,6 +61,8 @@ class Scorer:
             attempt += 1
             try:
                 return self._score([message])[0]
+            except UnavailableError:
+                raise
             except Exception as error:  # noqa: BLE001 - see `score`
                 self._log.error("a message could not be scored", error, place=message.place, attempt=attempt)
                 if attempt >= self._attempts:
@@ -58,7 +70,7 @@ class Scorer:
             time.sleep(min(_LONGEST_PAUSE_SECONDS, _PAUSE_SECONDS * 2**attempt))
 
     def _score(self, messages: Sequence[Message]) -> list[Scored]:
-        asked: list[Question | ServingError] = [self._read(message) for message in messages]
+        asked = self._looked_up([self._read(message) for message in messages])
         questions = [question for question in asked if isinstance(question, Question)]
         answers = iter(self._plane.answer_all(questions))
         at_us, now = time.time_ns() // 1000, time.time()
@@ -72,11 +84,24 @@ class Scorer:
                 scored.append(self._answered(message, question, answer, at_us, latency_us))
         return scored
 
-    def _read(self, message: Message) -> Question | ServingError:
+    def _read(self, message: Message) -> Question | Given | ServingError:
         try:
-            return decode(self._model, message.body, message.id, self._max_rows)
+            return decode(self._model, message.body, message.id, self._max_rows, self._keyed)
         except ServingError as error:
             return error
+
+    def _looked_up(self, asked: Sequence[Question | Given | ServingError]) -> list[Question | ServingError]:
+        given = [each for each in asked if isinstance(each, Given)]
+        completed = iter(self._keyed.wait([each.rows for each in given]) if self._keyed and given else ())
+        questions: list[Question | ServingError] = []
+        for each in asked:
+            if isinstance(each, Given):
+                rows = next(completed)
+                whole = not isinstance(rows, ServingError)
+                questions.append(Question(self._model, len(rows), rows=rows, id=each.message) if whole else rows)
+            else:
+                questions.append(each)
+        return questions
 
     def _answered(self, message: Message, question: Question, answer: Answer, at_us: int, latency_us: int) -> Scored:
         if question.rows is None:

@@ -14,6 +14,7 @@ from serving.emf import EVERY_SECONDS, Metric, Publisher
 from serving.exits import CommandError, Exit
 from serving.health import Health
 from serving.http_server import HttpServer, Limits
+from serving.keyed_rows import open_keyed_rows
 from serving.logs import Log
 from serving.metrics import Metrics
 from serving.model import Model
@@ -63,7 +64,8 @@ async def _work(settings: Settings, listening: socket.socket, model: Model, log:
     info = {"model": model.name, "model_version": model.version, "service": settings.service or model.name}
     metrics.gauge("slipway_workers", "Workers that are up, with the model that they run.", info).set(1)
     plane = Plane([model], metrics, max_queue=settings.max_queue, deadline_seconds=settings.deadline_seconds)
-    scorer = Scorer(plane, log, max_rows=settings.max_rows, attempts=settings.stream_attempts)
+    keyed = open_keyed_rows(model, settings, log, metrics)
+    scorer = Scorer(plane, log, max_rows=settings.max_rows, attempts=settings.stream_attempts, keyed=keyed)
     source, outputs = _source(settings, aws, log)
     sinks = Sinks(
         [EventStore(aws, settings.capture_uri or ""), *outputs],

@@ -34,7 +34,15 @@ WORKLOADS: dict[str, tuple[type[Any], Callable[..., Any], dict[str, Any]]] = {
         },
     ),
     "batch": (BatchScoring, batch_scoring, {}),
-    "sqs": (StreamScoring, stream_scoring, {}),
+    "sqs": (
+        StreamScoring,
+        stream_scoring,
+        {
+            "feature_tables": {
+                "flights": {"table": "slipway-staging-features-flights", "key": "id", "key_type": "bigint"}
+            }
+        },
+    ),
     "kinesis": (StreamScoring, stream_scoring, {"source": "kinesis"}),
     "kafka": (StreamScoring, stream_scoring, {"source": "kafka", "kafka": KAFKA}),
     "monitor": (ServiceMonitoring, service_monitoring, {}),

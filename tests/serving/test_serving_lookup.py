@@ -1,5 +1,6 @@
 """Rows that name an entity: looked up in DynamoDB, remembered, merged, and never answered wrongly."""
 
+import asyncio
 import json
 import threading
 import time
@@ -19,7 +20,11 @@ from serving.logs import Log
 from serving.lookup import Entity, FeatureTable, Lookup, feature_tables
 from serving.metrics import Metrics
 from serving.model import Model
+from serving.plane import Plane
 from serving.settings import Settings, SettingsError
+from serving.stream import Limits, Stream
+from serving.stream_score import Scored, Scorer
+from serving.stream_source import Message
 from serving_packages import score
 from serving_process import serving_test_model
 
@@ -283,8 +288,72 @@ def test_messages_of_a_stream_are_looked_up_together(model: Model, dynamo: Dynam
         rows.wait([[{"airport": "new"}]])
 
 
+def message(number: int, body: bytes) -> Message:
+    return Message(f"m{number}", f"place/{number}", body, 0.0, None)
+
+
+def test_a_window_of_a_stream_is_looked_up_in_one_call_and_waits_for_the_tables(model: Model, dynamo: Dynamo) -> None:
+    plane = Plane([model], Metrics(), max_queue=10, deadline_seconds=30)
+    scorer = Scorer(plane, QUIET, max_rows=10, attempts=1, keyed=keyed(model, dynamo))
+    window = [
+        message(0, b'{"carrier": "UA", "airport": "JFK"}'),
+        message(1, b'{"carrier": "UA", "airport": ""}'),
+        message(2, b'{"rows": [{"airport": "EWR", "carrier_id": 7}, {"carrier": "AA", "temp": 1, "wind": 2}]}'),
+        message(3, b'{"airport": "nowhere"}'),
+        message(4, b'{"carrier": "UA", "airport": "BAD"}'),
+    ]
+    dynamo.failing = True
+    with pytest.raises(UnavailableError):
+        scorer.score(window)
+    dynamo.failing = False
+    dynamo.calls.clear()
+    scored = scorer.score(window)
+    assert len(dynamo.calls) == 1
+    answers = [answer["probability"] for each in scored for answer in each.answers]
+    expected = [score("UA", 3.5, 7), score("UA", -0.1, 7), score("AA", 1, 2)]
+    assert answers == pytest.approx(expected, abs=1e-6)
+    misfit = "a feature table has a value that does not fit the model: temp: expected a number or null, got a string"
+    assert [each.refused for each in scored] == [
+        "",
+        "airport: expected a key of 1 to 2048 bytes",
+        "",
+        "rows[0].carrier: missing, and so it is in airports of airport 'nowhere'",
+        f"rows[0]: {misfit}",
+    ]
+    assert scored[0].captured[0].numeric == {"temp": 3.5, "wind": 7.0}
+
+
+def test_a_stream_waits_while_features_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unlucky:
+        calls = 0
+
+        def score(self, window: list[Message]) -> list[Scored]:
+            self.calls += 1
+            if self.calls < 4:
+                raise UnavailableError("the feature tables do not answer; try again later")
+            return [Scored(each) for each in window]
+
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    unlucky: Any = Unlucky()
+    nothing: Any = None
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    async def run() -> list[Scored]:
+        limits = Limits(window_seconds=1, window_messages=10, drain_seconds=1)
+        stream: Any = Stream(nothing, unlucky, nothing, limits, Metrics(), QUIET)
+        return await stream._score([message(0, b"{}")])
+
+    assert [each.message.id for each in asyncio.run(run())] == ["m0"]
+    assert len(waited) == 3
+    assert waited == sorted(waited)
+
+
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("setting", "line"),
     [
         ("[]", "SLIPWAY_FEATURE_TABLES: expected an object, got a list"),
         ("{", "SLIPWAY_FEATURE_TABLES: not JSON"),
@@ -295,10 +364,10 @@ def test_messages_of_a_stream_are_looked_up_together(model: Model, dynamo: Dynam
         ),
     ],
 )
-def test_a_wrong_setting_is_one_line(model: Model, setting: str, message: str) -> None:
+def test_a_wrong_setting_is_one_line(model: Model, setting: str, line: str) -> None:
     with pytest.raises(SettingsError) as error:
         open_keyed_rows(model, Settings(feature_tables=setting), QUIET, Metrics())
-    assert message in str(error.value)
+    assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 
