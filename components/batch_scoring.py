@@ -41,7 +41,7 @@ class BatchScoringArgs(WorkloadArgs):
     attempts: NotRequired[int]
     """Attempts of each pod's part. Default 3."""
     deadline_minutes: NotRequired[int]
-    """A run that takes longer is stopped. At most 4920, so that a late one is noticed; default 120."""
+    """A run that takes longer is stopped. At most 4920, so that a late one is noticed. Default 120."""
     max_bad_rows_percent: NotRequired[float]
     """Rows that may be set aside as unreadable before a run fails. Default 1."""
     input_kms_key_arn: NotRequired[pulumi.Input[str]]

@@ -139,8 +139,8 @@ class Cluster(pulumi.ComponentResource):
         auto_mode = self._args.get("auto_mode", True)
         environment = self._args["environment"]
         cluster_name = named(environment, limit=Limit.EKS_CLUSTER)
-        nodes = self._role("nodes", iam.trust_nodes(), NODE_POLICIES[auto_mode], place)
-        control = self._role(
+        nodes, allowed_nodes = self._role("nodes", iam.trust_nodes(), NODE_POLICIES[auto_mode], place)
+        control, allowed_control = self._role(
             "control",
             iam.trust_control_plane(place.account),
             AUTO_MODE_POLICIES if auto_mode else ("AmazonEKSClusterPolicy",),
@@ -189,7 +189,9 @@ class Cluster(pulumi.ComponentResource):
             tags=self._args.get("tags"),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[logs, control, nodes],
+                # Without its policies EKS could not take away what it has made (interfaces, groups, machines), so they
+                # go after the cluster.
+                depends_on=[logs, *allowed_control, *allowed_nodes],
                 protect=self._args.get("protected", False),
                 # Only creation reads it; EKS reports it as false afterwards, which must not replace the cluster.
                 ignore_changes=["bootstrapSelfManagedAddons"],
@@ -200,7 +202,7 @@ class Cluster(pulumi.ComponentResource):
         self.node_role_name = nodes.name
         ready: list[pulumi.Resource] = [cluster, *self._access(place)]
         if not auto_mode:
-            ready.append(self._system_nodes(nodes))
+            ready.append(self._system_nodes(nodes, allowed_nodes))
         self._connect(cluster.endpoint, cluster.certificate_authority.data, place, ready)
         self.scaler_role_name = ClusterAddons(
             f"{self._name}-addons",
@@ -217,8 +219,10 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=ready, providers=[self.kubernetes]),
         ).scaler_role_name
 
-    def _role(self, purpose: str, trust: pulumi.Input[str], policies: Sequence[str], place: Place) -> aws.iam.Role:
-        """A role with AWS's own policies attached."""
+    def _role(
+        self, purpose: str, trust: pulumi.Input[str], policies: Sequence[str], place: Place
+    ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+        """A role, and the attachments of AWS's own policies to it."""
         role = aws.iam.Role(
             f"{self._name}-{purpose}-role",
             name=named(self._args["environment"], "cluster", purpose, limit=Limit.IAM_ROLE),
@@ -227,14 +231,15 @@ class Cluster(pulumi.ComponentResource):
             tags=self._args.get("tags"),
             opts=self._mine,
         )
-        for policy in policies:
+        return role, [
             aws.iam.RolePolicyAttachment(
                 f"{self._name}-{purpose}-{policy}",
                 role=role.name,
                 policy_arn=pulumi.Output.concat("arn:", place.partition, ":iam::aws:policy/", policy),
                 opts=self._mine,
             )
-        return role
+            for policy in policies
+        ]
 
     def _access(self, place: Place) -> list[pulumi.Resource]:
         """Access entries of the administrators and viewers."""
@@ -267,7 +272,7 @@ class Cluster(pulumi.ComponentResource):
                 )
         return made
 
-    def _system_nodes(self, role: aws.iam.Role) -> aws.eks.NodeGroup:
+    def _system_nodes(self, role: aws.iam.Role, allowed: list[pulumi.Resource]) -> aws.eks.NodeGroup:
         """Two nodes for what must run before any pool exists (DNS, Karpenter)."""
         return aws.eks.NodeGroup(
             f"{self._name}-system",
@@ -280,7 +285,7 @@ class Cluster(pulumi.ComponentResource):
             scaling_config={"min_size": 2, "max_size": 3, "desired_size": 2},
             update_config={"max_unavailable": 1},
             tags=self._args.get("tags"),
-            opts=self._mine,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=allowed),
         )
 
     def _connect(

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from components import events, iam
 from components.naming import Limit, named, require_name
 from components.outputs import mapping
-from components.place import place_of
+from components.place import Place, place_of
 
 
 class ModelRegistryArgs(TypedDict):
@@ -182,3 +182,25 @@ def image_lifecycle(keep: int) -> str:
         },
     ]
     return json.dumps({"rules": rules})
+
+
+def candidate_statements(group: str, place: Place, *, automatic: bool) -> list[iam.Statement]:
+    """Registering candidates in one model package group; approving them only where approval is automatic.
+
+    The status of a new version is a condition of its own (`sagemaker:ModelApprovalStatus`): without automatic
+    approval a version that is registered as approved is refused.
+    """
+    group_arn = place.arn("sagemaker", f"model-package-group/{group}")
+    versions = place.arn("sagemaker", f"model-package/{group}/*")
+    statements = [
+        iam.allow(
+            ["sagemaker:CreateModelPackage"],
+            [group_arn, versions],
+            {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}},
+        ),
+        iam.allow(["sagemaker:DescribeModelPackageGroup"], [group_arn]),
+        iam.allow(["sagemaker:AddTags", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"], [versions]),
+    ]
+    if automatic:
+        statements.append(iam.allow(["sagemaker:UpdateModelPackage"], [versions]))
+    return statements

@@ -6,9 +6,8 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
 from components.cidr import allocate
-from components.naming import Limit, named
+from components.flow_logs import flow_logs
 from components.place import Place, place_of
 
 NATS = ("none", "single", "per_zone")
@@ -118,7 +117,17 @@ class Network(pulumi.ComponentResource):
         self._gateway_endpoints(place, tables)
         self._interface_endpoints(place, private)
         if self._args.get("flow_logs", True):
-            self._flow_logs(place)
+            flow_logs(
+                f"{self._name}-flow-logs",
+                vpc,
+                place,
+                environment=self._args["environment"],
+                retention_days=self._args.get("log_retention_days", 30),
+                kms_key_arn=self._args.get("kms_key_arn"),
+                tags=self._args.get("tags"),
+                record_tags=self._tags("flow logs"),
+                parent=self,
+            )
         self.private_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in private])
         self.public_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in public])
 
@@ -258,52 +267,6 @@ class Network(pulumi.ComponentResource):
                 tags=self._tags(service),
                 opts=self._mine(),
             )
-
-    def _flow_logs(self, place: Place) -> None:
-        name = f"{self._name}-flow-logs"
-        environment = self._args["environment"]
-        group = aws.cloudwatch.LogGroup(
-            name,
-            name=f"/slipway/{environment}/flow-logs",
-            retention_in_days=self._args.get("log_retention_days", 30),
-            kms_key_id=self._args.get("kms_key_arn"),
-            tags=self._args.get("tags"),
-            opts=self._mine(),
-        )
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=named(environment, "flow-logs", limit=Limit.IAM_ROLE),
-            description="VPC flow logs write to their log group.",
-            assume_role_policy=iam.trust_service("vpc-flow-logs.amazonaws.com", place.account),
-            tags=self._args.get("tags"),
-            opts=self._mine(),
-        )
-        allowed = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.name,
-            policy=iam.document(
-                [
-                    iam.allow(
-                        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                        [group.arn, pulumi.Output.concat(group.arn, ":*")],
-                    ),
-                    iam.allow(["logs:DescribeLogGroups"], [place.arn("logs", "log-group:*")]),
-                ]
-            ),
-            opts=self._mine(),
-        )
-        aws.ec2.FlowLog(
-            f"{name}-record",
-            vpc_id=self.vpc_id,
-            traffic_type="ALL",
-            log_destination_type="cloud-watch-logs",
-            log_destination=group.arn,
-            iam_role_arn=role.arn,
-            # 60 or 600 seconds are allowed; an incident is looked at by the minute.
-            max_aggregation_interval=60,
-            tags=self._tags("flow logs"),
-            opts=self._mine(depends_on=[allowed]),
-        )
 
     def _tags(self, what: str = "") -> dict[str, pulumi.Input[str]]:
         """The caller's tags and a `Name`, which is what the EC2 console shows."""

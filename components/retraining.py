@@ -13,7 +13,7 @@ from components.cron import eventbridge_cron
 from components.events import DetailType
 from components.manifest import manifest
 from components.model import ModelArgs
-from components.model_registry import model_group_name
+from components.model_registry import candidate_statements, model_group_name
 from components.naming import Limit, named, require_name
 from components.place import Place, place_of
 from components.pod import pod_template
@@ -138,7 +138,7 @@ class Retraining(pulumi.ComponentResource):
             *iam.read_objects(place.bucket_arn(args["capture_bucket"]), prefix),
             *iam.read_objects(place.bucket_arn(args["outcomes_bucket"]), prefix),
             *iam.write_objects(place.bucket_arn(args["models_bucket"]), f"{args['model_name']}/"),
-            *registry_statements(group, place, automatic=args["approval"] == "automatic"),
+            *candidate_statements(group, place, automatic=args["approval"] == "automatic"),
             iam.put_events(bus),
         ]
 
@@ -305,25 +305,3 @@ def require_retraining(args: RetrainingArgs) -> RetrainingArgs:
             f"hours at most), got {args.get('deadline_minutes')}"
         )
     return args
-
-
-def registry_statements(group: str, place: Place, *, automatic: bool) -> list[iam.Statement]:
-    """Registering candidates in one model package group; approving them only where approval is automatic.
-
-    The status of a new version is a condition of its own (`sagemaker:ModelApprovalStatus`): without automatic
-    approval a version that is registered as approved is refused.
-    """
-    group_arn = place.arn("sagemaker", f"model-package-group/{group}")
-    versions = place.arn("sagemaker", f"model-package/{group}/*")
-    statements = [
-        iam.allow(
-            ["sagemaker:CreateModelPackage"],
-            [group_arn, versions],
-            {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}},
-        ),
-        iam.allow(["sagemaker:DescribeModelPackageGroup"], [group_arn]),
-        iam.allow(["sagemaker:AddTags", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"], [versions]),
-    ]
-    if automatic:
-        statements.append(iam.allow(["sagemaker:UpdateModelPackage"], [versions]))
-    return statements

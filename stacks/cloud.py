@@ -25,7 +25,9 @@ class Cloud:
         self._data = data
         opts = pulumi.ResourceOptions(providers=[account])
         self.network = Network("network", self._network(), opts)
-        self.cluster = Cluster("cluster", self._cluster(), opts)
+        # Nodes need the way out that the network gives them to the last: it goes after the cluster as a whole.
+        within = pulumi.ResourceOptions(providers=[account], depends_on=[self.network])
+        self.cluster = Cluster("cluster", self._cluster(), within)
         in_cluster = pulumi.ResourceOptions(providers=[account, self.cluster.kubernetes])
         self.pools = {
             name: ComputePool(f"pool-{name}", self._pool(name, pool), in_cluster)

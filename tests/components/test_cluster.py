@@ -61,6 +61,16 @@ def test_without_auto_mode_there_are_nodes_and_the_pod_identity_agent(make):
     assert "cluster-nodes-AmazonEKS_CNI_Policy" in made.resources
 
 
+def test_eks_keeps_its_policies_until_it_has_taken_all_away(make):
+    for auto_mode in (True, False):
+        made = make(auto_mode=auto_mode)
+        attached = {one.name for one in made.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")}
+        assert len(attached) >= 3
+        assert attached <= set(made.resources["cluster-eks"].depends_on)
+    nodes = {name for name in attached if name.startswith("cluster-nodes-")}
+    assert nodes <= set(made.resources["cluster-system"].depends_on)
+
+
 def test_network_policies_are_enforced_with_and_without_auto_mode(make):
     """Both take them silently otherwise, and every pod is open to every other."""
     switch = make().resources["cluster-addons-network-policies"].inputs

@@ -141,6 +141,8 @@ def test_services_come_after_the_clusters_operators_and_go_before_them(
 ):
     """KEDA takes its leave of what it scales, the controller of its load balancers: both must still be there."""
     resources = made(environment).resources
+    network = {name for name, one in resources.items() if one.parent == "network"}
+    assert network <= set(resources["cluster"].depends_on)
     operators = {"cluster-addons-keda", "cluster-addons-observability", "cluster-addons-ingress-class"}
     pools = {name for name, one in resources.items() if one.typ.endswith(":NodePool")}
     assert pools
