@@ -73,6 +73,10 @@ class Load:
 def test_a_server_that_is_told_to_stop_finishes_what_is_open(tmp_path: Path, workers: int) -> None:
     """Under load: not ready at once, no request fails, kept connections are closed after an answer, then it exits."""
     with serving_test_model(tmp_path, workers=workers, drain_seconds=4) as server:
+        until = time.monotonic() + 20
+        while [line["message"] for line in server.lines].count("ready") < workers:
+            assert time.monotonic() < until
+            time.sleep(0.01)
         load = Load(server.port, 8)
         time.sleep(0.5)
         idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
