@@ -13,7 +13,7 @@ from serving.batch_store import Object, Store
 from serving.exits import CommandError, Exit
 from serving.tensors import Array
 
-BLOCK_ROWS = 8_192
+BLOCK_ROWS = 16_384
 """Rows that are read, scored and made results of at a time: enough that the fixed cost of each step does not count,
 few enough that what a step leaves is still in the processor's cache for the next."""
 

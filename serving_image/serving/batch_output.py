@@ -59,6 +59,9 @@ _DICTIONARIES: Any = [
 ]
 
 
+_STATISTICS: Any = ["prediction_id", "at", "model_version"]
+
+
 class Results:
     """Makes rows of the table out of what a model was given and what it said."""
 
@@ -106,6 +109,8 @@ class PartFile:
             _WRITTEN,
             compression="zstd",
             use_dictionary=_DICTIONARIES,
+            # The least and the most of a map's values over all its names say nothing, and take a third of the time.
+            write_statistics=_STATISTICS,
             # What Arrow would note about itself says nothing to a reader of the table.
             store_schema=False,
         )

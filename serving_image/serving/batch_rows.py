@@ -134,7 +134,7 @@ class Columns:
         values, missing = _read(column, datatype)
         present = None if missing is None else ~missing
         with np.errstate(invalid="ignore"):  # NaN, where the value is missing
-            given = Numbers(feature.name, values.astype(np.float64), present)
+            given = Numbers(feature.name, values.astype(np.float64, copy=False), present)
         bad = _out_of_range(values, missing, datatype)
         if missing is not None and (fill is not None or datatype not in FLOATS):
             values = np.where(missing, np.asarray(fill or 0), values)
@@ -179,13 +179,14 @@ def _words(name: str, column: Arrow, fill: str | None) -> _Column:
     encoded = _encoded(column)
     words: Arrow = encoded.dictionary
     missing = cast("Array", encoded.is_null().to_numpy(zero_copy_only=False)) if encoded.null_count else None
-    indices: Array = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    places = encoded.indices.fill_null(0) if encoded.null_count else encoded.indices
+    indices: Array = places.to_numpy(zero_copy_only=False)
     objects: Array = np.empty(len(words) + 1, object)
     objects[:-1] = words.to_pylist()
     objects[-1] = fill or ""
     present = None if missing is None else ~missing
     filled = indices if missing is None else np.where(missing, len(words), indices)
-    return _Column(objects[filled], Words(name, indices, words, present), missing, None)
+    return _Column(objects.take(filled), Words(name, indices, words, present), missing, None)
 
 
 def _encoded(column: Arrow) -> Arrow:

@@ -27,6 +27,8 @@ class Worker:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self.lived = 0.0
+        """How long the last worker lived, in seconds."""
 
     def attempt(self, part: int, life: float | None) -> int:
         """The exit status of a worker that is killed when it has lived so long, if it has not ended by then."""
@@ -35,10 +37,12 @@ class Worker:
         self._process.stdin.write(f"{part}\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
+        began = time.monotonic()
         timer = threading.Timer(life, os.kill, (pid, signal.SIGKILL)) if life is not None else None
         if timer:
             timer.start()
         status = int(self._process.stdout.readline())
+        self.lived = time.monotonic() - began
         if timer:
             timer.cancel()
         return status
@@ -83,12 +87,11 @@ def disturbed(made: tuple[Path, Path, dict[str, bytes]], folder: Path, kills: in
         for name, content in undisturbed.items()
     }
     with nursery(package, source, output) as worker:
-        began = time.monotonic()
         assert worker.attempt(0, None) == 0
-        usual = time.monotonic() - began
+        usual = worker.lived
         while done < kills:
             for part in chance.sample(range(PARTS), PARTS):
-                for _ in range(chance.randint(0, 4)):
+                for _ in range(chance.randint(2, 6)):
                     if worker.attempt(part, chance.uniform(0, usual)) == -signal.SIGKILL:
                         done += 1
                 assert worker.attempt(part, None) == 0
