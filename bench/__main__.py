@@ -7,6 +7,7 @@ import sys
 BENCHMARKS = {
     "batch": "rows a second of a batch against onnxruntime alone on the same rows in memory, and memory by rows",
     "serving": "REST and gRPC against a bare application on the same servers and a hand-written FastAPI service",
+    "stream": "events a second of a stream worker against a consumer that only acknowledges",
     "peers": "REST and gRPC against MLServer, KServe, Ray Serve and PyTriton (with PEERS=1 only)",
 }
 

@@ -61,6 +61,10 @@ class Shared:
         )
 
 
+LOCAL_DRAIN_SECONDS = 4
+"""On one machine no load balancer is still learning that a pod has gone: it may end a second after its last request."""
+
+
 def build_service(name: str, service: Service, shared: Shared) -> dict[str, object]:
     """Makes a service with its patterns; its entry in the stack's outputs."""
     return Builder(name, service, shared).build()
@@ -135,6 +139,8 @@ class Builder:
             args["replicas"]["requests_per_second"] = rest.scaling.requests_per_second
         if tables := self._feature_tables():
             args["feature_tables"] = tables
+        if not shared.cloud:
+            args["drain_seconds"] = LOCAL_DRAIN_SECONDS
         if rest.ingress and shared.cloud:
             args["ingress"] = ingress_args(rest.ingress, shared.cloud)
         if rest.ingress and rest.ingress.auth and rest.ingress.auth.api_keys_arn:

@@ -83,7 +83,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("dev", "platform.data", {"retention": {"logs_days": 45}}, ".retention.logs_days: must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, got 45"),
     ("dev", f"{REST}.resources", {"memory": "512M"}, '.memory: must be a size of memory such as 512Mi or 2Gi, got "512M"'),
     ("dev", f"{REST}.resources", {"cpu": "half"}, '.cpu: must be a share of CPU such as 500m, 0.5 or 2, got "half"'),
-    ("dev", "services.flight-delay.batch.input", "/data/flights", 'must be a place in S3 such as s3://bucket/prefix/, got "/data/flights"'),
+    ("dev", "services.flight-delay.batch.input", "/data/flights", 'must be a place in S3 such as s3://bucket/prefix/, or a prefix of the warehouse bucket such as inputs/flights/, got "/data/flights"'),
     ("dev", "platform.alarms", {"email": "on-call"}, '.email: must be an e-mail address, got "on-call"'),
     ("dev", "services.Flight_Delay", {"rest": {}}, 'the name must be 1 to 40 of a-z, 0-9 and single hyphens, a letter first, got "Flight_Delay"'),
     ("dev", "services.flight-delay.model", {"version": "1", "digest": "abc"}, '.digest: must be sha256: and 64 hex digits (`slipway models` prints them), got "abc"'),
@@ -98,7 +98,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("dev", "platform.pools.cpu.families", ["m7i.large"], '[0]: must be an instance family without a size, got "m7i.large"; write m7i'),
     # required
     ("dev", "platform.region", GONE, "is required (AWS region)"),
-    ("dev", "services.flight-delay.batch.input", GONE, "is required (where the rows are)"),
+    ("dev", "services.flight-delay.batch.input", GONE, "is required (where the rows are: `s3://bucket/prefix/`, or a prefix of the environment's warehouse bucket)"),
     ("dev", "platform.pools.cpu.families", GONE, "is required (EC2 instance families to choose from; more of them are more often available)"),
     # schedules, ARNs, addresses
     ("dev", "services.flight-delay.batch.schedule", "61 2 * * *", 'must be a cron schedule (minute hour day month weekday) with a valid minute, got "61 2 * * *"'),

@@ -18,8 +18,11 @@ from stream_support import Queue, emulated_aws
 from release import streams
 from release.cli.main import run
 from release.cli.rows import read_rows
-from release.environment import DeployedStream, Environment, read_deployed
+from release.cluster import Pod, Workload
+from release.environment import DeployedService, DeployedStream, Environment, read_deployed
 from release.errors import SlipwayError
+from release.releases import Release
+from release.verify import what_is_missing
 
 SERVICE = "flight-delay"
 
@@ -132,3 +135,39 @@ def test_rows_are_read_from_every_usual_form(tmp_path: Path, name: str, text: st
             read_rows(str(tmp_path / name))
     else:
         assert read_rows(str(tmp_path / name)) == found
+
+
+class Rollout:
+    """A cluster where each pattern has one pod, which serves what `versions` says."""
+
+    def __init__(self, **versions: str) -> None:
+        self.versions = versions
+
+    def workload(self, service: DeployedService) -> Workload:
+        return Workload(1, 1, 1, settled=True)
+
+    def pods(self, service: DeployedService) -> list[Pod]:
+        version = self.versions[service.component]
+        return [Pod(service.deployment, "n", version, None, "Running", True, 0, "", False, "", None)]
+
+    def ask_pod(self, pod: Pod, path: str) -> tuple[int, Any]:
+        return 200, {"versions": [pod.version]}
+
+    def ask_service(self, service: DeployedService, path: str) -> tuple[int, Any]:
+        return 200, {"versions": [self.versions["rest"]]}
+
+
+@pytest.mark.parametrize(
+    ("versions", "missing"),
+    [
+        ({"rest": "2", "stream": "2"}, None),
+        ({"rest": "2", "stream": "1"}, "pod flight-delay-stream serves 1, not m 2"),
+        ({"rest": "1", "stream": "2"}, "pod flight-delay-rest serves 1, not m 2"),
+    ],
+)
+def test_a_release_is_live_when_the_stream_worker_has_it_too(
+    stream: DeployedStream, tmp_path: Path, versions: dict[str, str], missing: str | None
+) -> None:
+    service = read_deployed(Environment("local", tmp_path / "checkout")).services[SERVICE]
+    cluster: Any = Rollout(**versions)
+    assert what_is_missing(cluster, service, Release("m", "2", "sha256:0")) == missing

@@ -14,7 +14,7 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """An environment that was deployed, and whose cluster nobody can reach from here."""
     (tmp_path / "stacks").mkdir()
     (tmp_path / "Pulumi.yaml").write_text("name: slipway\n")
-    (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text("config: {\"slipway:services\": {a: {rest: {}}}}\n")
+    (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text('config: {"slipway:services": {a: {rest: {}}}}\n')
     monkeypatch.setenv("SLIPWAY_ROOT", str(tmp_path))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     found = Environment("dev", tmp_path)
