@@ -23,7 +23,8 @@ def test_the_flights_that_arrived_in_the_order_of_the_file(january: pa.Table) ->
     first = january.slice(0, 1).to_pylist()[0]
     assert first == {
         "month": 1, "day": 1, "flight": 1545, "late": False, "carrier": "UA", "origin": "EWR", "dest": "IAH",
-        "hour": 5, "weekday": 1, "distance": 1400, "temp": 39.02, "wind_speed": 12.66, "precip": 0.0, "visib": 10.0, "pressure": 1011.9,
+        "hour": 5, "weekday": 1, "distance": 1400, "temp": 39.02,
+        "wind_speed": 12.66, "precip": 0.0, "visib": 10.0, "pressure": 1011.9,
     }  # fmt: skip
     assert january["day"].to_pylist() == sorted(january["day"].to_pylist())
 
