@@ -64,9 +64,7 @@ def run(options: argparse.Namespace) -> None:
             memory[count] = taken.memory_mb
             sys.stderr.write(f"{count:,} rows done\n")
         text = _report(model, alone, ours, memory, options)
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    (Path(options.out) / "batch.md").write_text(text)
-    sys.stdout.write(text)
+    measure.write_report(Path(options.out) / "batch.md", text)
 
 
 def _rows(model: Model) -> pa.Table:

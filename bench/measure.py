@@ -162,6 +162,13 @@ def spread(ratios: Sequence[float]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
+def write_report(file: Path, text: str) -> None:
+    """Keep a report, and show it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    sys.stdout.write(text)
+
+
 def free_port() -> int:
     """A port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as found:

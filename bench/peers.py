@@ -47,9 +47,7 @@ def run(options: argparse.Namespace) -> None:
                 about.append(f"| {peer} | {error} | |")
             sys.stderr.write(f"{peer} done\n")
     text = _report(model, taken, about, options)
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    (Path(options.out) / "peers.md").write_text(text)
-    sys.stdout.write(text)
+    measure.write_report(Path(options.out) / "peers.md", text)
 
 
 def _against(

@@ -48,9 +48,7 @@ def run(options: argparse.Namespace) -> None:
                     opened.setdefault((name, rate), []).append(seen)
             sys.stderr.write(f"turn {turn + 1} of {options.repeats} done\n")
         text = _report(model, closed, opened, {name: server for name, (server, _) in servers.items()}, options)
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    (Path(options.out) / "serving.md").write_text(text)
-    sys.stdout.write(text)
+    measure.write_report(Path(options.out) / "serving.md", text)
 
 
 def _other(kind: str, question: Question, package: Path) -> AbstractContextManager[Running]:

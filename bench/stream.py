@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> None:
             rates["acknowledges only"].append(_EVENTS / asyncio.run(_acknowledge(taken)))
             sys.stderr.write(f"turn {turn + 1} of {options.repeats} done\n")
         text = _report(rates, _own_seconds(package, body))
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    (Path(options.out) / "stream.md").write_text(text)
-    sys.stdout.write(text)
+    measure.write_report(Path(options.out) / "stream.md", text)
 
 
 @contextmanager

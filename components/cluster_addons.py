@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -183,23 +183,13 @@ class ClusterAddons(pulumi.ComponentResource):
 
     def _keda(self, identity: list[pulumi.Resource]) -> pulumi.Output[str]:
         role, association = self._identity("scaler", KEDA_NAMESPACE, "keda-operator", identity)
-        k8s.helm.v3.Release(
-            f"{self._name}-keda",
-            name="keda",
-            chart="keda",
-            version=KEDA_CHART,
-            repository_opts={"repo": "https://kedacore.github.io/charts"},
-            namespace=KEDA_NAMESPACE,
-            create_namespace=True,
-            atomic=True,
-            values={
-                "serviceAccount": {"operator": {"name": "keda-operator"}},
-                "operator": {"replicaCount": 2},
-                "resources": {"operator": {"limits": {"memory": "1000Mi"}, "requests": {"cpu": "100m"}}},
-            },
-            # A pod gets its identity when it starts, so the association comes first.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[association]),
-        )
+        values: dict[str, Any] = {
+            "serviceAccount": {"operator": {"name": "keda-operator"}},
+            "operator": {"replicaCount": 2},
+            "resources": {"operator": {"limits": {"memory": "1000Mi"}, "requests": {"cpu": "100m"}}},
+        }
+        repository = "https://kedacore.github.io/charts"
+        self._chart("keda", KEDA_CHART, repository, KEDA_NAMESPACE, values, [association])
         return role.name
 
     def _external_secrets(self, secret_arns: Sequence[pulumi.Input[str]], identity: list[pulumi.Resource]) -> None:
@@ -211,27 +201,41 @@ class ClusterAddons(pulumi.ComponentResource):
             policy=iam.document([iam.allow(["secretsmanager:GetSecretValue"], secret_arns)]),
             opts=self._mine,
         )
+        values: dict[str, Any] = {
+            "serviceAccount": {"name": "external-secrets"},
+            "replicaCount": 2,
+            "leaderElect": True,
+            # A namespace gets what its own store brings; nothing is offered to all of them, or written back.
+            "processClusterStore": False,
+            "processClusterExternalSecret": False,
+            "processClusterPushSecret": False,
+            "processClusterGenerator": False,
+            "processPushSecret": False,
+        }
+        repository = "https://charts.external-secrets.io"
+        self._chart("external-secrets", SECRETS_CHART, repository, SECRETS_NAMESPACE, values, [association, allowed])
+
+    def _chart(
+        self,
+        name: str,
+        version: str,
+        repository: str,
+        namespace: str,
+        values: dict[str, Any],
+        identity: list[pulumi.Resource],
+    ) -> None:
+        """Installs a chart. A pod gets its identity when it starts, so `identity` comes first."""
         k8s.helm.v3.Release(
-            f"{self._name}-external-secrets",
-            name="external-secrets",
-            chart="external-secrets",
-            version=SECRETS_CHART,
-            repository_opts={"repo": "https://charts.external-secrets.io"},
-            namespace=SECRETS_NAMESPACE,
+            f"{self._name}-{name}",
+            name=name,
+            chart=name,
+            version=version,
+            repository_opts={"repo": repository},
+            namespace=namespace,
             create_namespace=True,
             atomic=True,
-            values={
-                "serviceAccount": {"name": "external-secrets"},
-                "replicaCount": 2,
-                "leaderElect": True,
-                # A namespace gets what its own store brings; nothing is offered to all of them, or written back.
-                "processClusterStore": False,
-                "processClusterExternalSecret": False,
-                "processClusterPushSecret": False,
-                "processClusterGenerator": False,
-                "processPushSecret": False,
-            },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[association, allowed]),
+            values=values,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=identity),
         )
 
     def _ingress_class(self) -> None:

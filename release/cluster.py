@@ -24,6 +24,8 @@ MODEL_VERSION = "slipway.dev/model-version"
 MODEL_DIGEST = "slipway.dev/model-digest"
 """Annotation of a pod: the digest of that version's package."""
 REST_PORT = 8080
+METRICS_LINE = '{"_aws":'
+"""How a line of a pod's log begins that holds metrics for CloudWatch: nothing for a person to read."""
 
 
 @dataclass(frozen=True)

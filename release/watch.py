@@ -3,14 +3,12 @@
 import time
 from dataclasses import dataclass, field
 
-from release.cluster import Cluster, Exit, Pod
+from release.cluster import METRICS_LINE, Cluster, Exit, Pod
 from release.environment import DeployedService
 from release.errors import SlipwayError
 from release.releases import Release
 
 LOG_LINES = 10
-_METRICS = '{"_aws":'
-"""How a line of metrics begins, which are in the log too."""
 _TRIES = 2
 """Restarts after which an exit that might pass by itself (S3 unreachable, no access yet) no longer counts as one."""
 _ASK_EVERY_SECONDS = 0.5
@@ -105,7 +103,7 @@ def last_lines(cluster: Cluster, pod: Pod, end: Exit) -> list[str]:
         except SlipwayError:
             lines = []
         if lines:
-            return [_message(line) for line in lines if not line.startswith(_METRICS)]
+            return [_message(line) for line in lines if not line.startswith(METRICS_LINE)]
     return []
 
 

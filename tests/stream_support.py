@@ -6,9 +6,8 @@ import logging
 import os
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,15 +80,6 @@ def captured() -> list[dict[str, Any]]:
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
     bodies = [client.get_object(Bucket=CAPTURED, Key=key)["Body"].read() for key in keys]
     return [row for body in bodies for row in pq.read_table(io.BytesIO(body)).to_pylist()]
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `condition` gives, once it gives something."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-    return found
 
 
 def rows(first: int, count: int) -> list[str]:

@@ -17,7 +17,7 @@ from release.cli.options import (
     service_named,
 )
 from release.cli.screen import plain
-from release.cluster import Cluster, Pod, open_cluster
+from release.cluster import METRICS_LINE, Cluster, Pod, open_cluster
 from release.environment import DeployedService
 from release.errors import SlipwayError
 
@@ -69,16 +69,12 @@ def _all_lines(cluster: Cluster, pod: Pod, container: str, lines: int, previous:
     yield from cluster.log(pod, container, lines=lines, previous=previous)
 
 
-_METRICS = '{"_aws":'
-"""How a line begins that holds metrics for CloudWatch: nothing for a person to read."""
-
-
 def _say(pod: str, line: str, as_json: bool) -> None:
     if as_json:
         from json import dumps
 
         print(dumps({"pod": pod, "line": plain(line)}, ensure_ascii=False), flush=True)
-    elif not line.startswith(_METRICS):
+    elif not line.startswith(METRICS_LINE):
         print(f"{pod} | {plain(line)}", flush=True)
 
 

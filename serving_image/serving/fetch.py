@@ -1,7 +1,4 @@
-"""`python -m serving fetch`: brings the model package to where the server reads it, verified, whole or not at all.
-
-The only command that imports boto3.
-"""
+"""`python -m serving fetch`: brings the model package to where the server reads it, verified, whole or not at all."""
 
 import errno
 import os

@@ -7,16 +7,16 @@ value. What is then still missing is missing by the manifest's rule.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from serving.errors import InvalidInputError, ServingError, TooLargeError, UnavailableError, explain
+from serving.errors import InvalidInputError, ServingError, UnavailableError
 from serving.logs import Log
 from serving.lookup import Entity, FeatureTable, Found, Item, Lookup, feature_tables, is_current
 from serving.metrics import Metrics
-from serving.rows import Row, value_type
+from serving.rows import Row, RowReader, value_type
 from serving.settings import Settings, SettingsError, variable
 from serving.signature import Signature
 
@@ -43,20 +43,11 @@ class KeyedRows:
     """Reads rows of `model` that may name entities of `tables`, and completes them."""
 
     def __init__(self, model: Signature, tables: Mapping[str, FeatureTable], lookup: Lookup, max_rows: int) -> None:
-        self._model, self._tables, self._lookup, self._max_rows = model, tables, lookup, max_rows
+        self._model, self._tables, self._lookup = model, tables, lookup
         self.features = [feature.name for feature in model.manifest.features]
         kinds = _columns(model, tables)
         self._names = list(kinds)
-        row = msgspec.defstruct(
-            "KeyedRow",
-            [(f"f{i}", kind | None | UnsetType, UNSET) for i, kind in enumerate(kinds.values())],
-            rename={f"f{i}": name for i, name in enumerate(kinds)},
-            forbid_unknown_fields=True,
-            frozen=True,
-            kw_only=True,
-        )
-        request = msgspec.defstruct("KeyedRequest", [("rows", list[row])], forbid_unknown_fields=True)
-        self._request, self._row = msgspec.json.Decoder(request), msgspec.json.Decoder(row)
+        self._reader = RowReader({name: (kind | None | UnsetType, UNSET) for name, kind in kinds.items()}, max_rows)
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -70,22 +61,11 @@ class KeyedRows:
             InvalidInputError: naming the row and the feature, or the key that cannot be one.
             TooLargeError: more rows than one request may have.
         """
-        try:
-            rows = cast("list[Struct]", getattr(self._request.decode(body), "rows"))  # noqa: B009 - made at run time
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInputError(explain(error)) from None
-        if not rows:
-            raise InvalidInputError("rows: expected at least one row")
-        if len(rows) > self._max_rows:
-            raise TooLargeError(f"rows: at most {self._max_rows} in one request, got {len(rows)}")
-        return [self._given(row) for row in rows]
+        return [self._given(row) for row in self._reader.decode(body)]
 
     def decode_one(self, body: bytes) -> dict[str, Any]:
         """What one row, `{feature: value}`, gives; as in `decode`."""
-        try:
-            return self._given(self._row.decode(body))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInputError(explain(error)) from None
+        return self._given(self._reader.decode_one(body))
 
     def complete(self, given: Sequence[dict[str, Any]]) -> "Completed | Future[Completed]":
         """The model's rows, or why there are none; a future of that where a table has to be asked.
@@ -122,7 +102,7 @@ class KeyedRows:
     def _wanted(self, given: Sequence[dict[str, Any]]) -> frozenset[Entity]:
         return frozenset(entity for row in given for entity in self._entities(row))
 
-    def _given(self, row: Struct) -> dict[str, Any]:
+    def _given(self, row: Row) -> dict[str, Any]:
         values = msgspec.structs.astuple(row)
         given = {n: v for n, v in zip(self._names, values, strict=True) if v is not None and v is not UNSET}
         for table in self._tables.values():

@@ -61,6 +61,7 @@ class Rest:
         self.ready = True
         self._plane, self._metrics, self._log = plane, metrics, log
         self._keys, self._capture, self._max_rows, self._keyed = keys, capture, max_rows, keyed
+        self._key_columns = None if keyed is None else keyed.keys
         self._encode = msgspec.json.Encoder().encode
         self._prefixes = {id(model): self._prefix(model) for model in plane.models.values()}
         self._seconds = {
@@ -263,13 +264,13 @@ class Rest:
         self._answer(request, "other", text, b"text/plain; version=0.0.4; charset=utf-8")
 
     def _openapi(self, request: Request) -> None:
-        self._say(request, openapi.document(self._plane.default, self._keyed.keys if self._keyed else None))
+        self._say(request, openapi.document(self._plane.default, self._key_columns))
 
     def _docs(self, request: Request) -> None:
         self._answer(
             request,
             "other",
-            openapi.page(self._plane.default, self._keyed.keys if self._keyed else None),
+            openapi.page(self._plane.default, self._key_columns),
             b"text/html; charset=utf-8",
         )
 

@@ -1,6 +1,6 @@
 """Rows by feature name, the friendly form of a question, and the tensors that they become."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, cast
 
@@ -15,19 +15,19 @@ from serving.tensors import DTYPES, Array
 Row = Struct
 
 
-class Rows:
-    """Reads `{"rows": [{feature: value}]}` for one model and turns rows into its input tensors."""
+class RowReader:
+    """Reads `{"rows": [{column: value}]}`, and a row alone, into structs whose fields `f0`, `f1`… are the columns.
 
-    def __init__(self, manifest: Manifest, max_rows: int) -> None:
-        self.features = manifest.features
+    `columns`: name -> type, with a default after it where the row may leave it out, as msgspec has them.
+    """
+
+    def __init__(self, columns: Mapping[str, tuple[Any, ...]], max_rows: int) -> None:
         self._max_rows = max_rows
-        tensors = {tensor.name: tensor for tensor in manifest.inputs}
-        # A struct's fields must be identifiers and a feature's name need not be one: fields are numbered, then renamed.
-        fields = {f"f{i}": _field(feature, tensors[feature.input].datatype) for i, feature in enumerate(self.features)}
-        renamed = {field: feature.name for field, feature in zip(fields, self.features, strict=True)}
+        # A struct's fields must be identifiers and a column's name need not be one: fields are numbered, then renamed.
+        renamed = {f"f{i}": name for i, name in enumerate(columns)}
         row = msgspec.defstruct(
             "Row",
-            [(field, *kind) for field, kind in fields.items()],
+            [(field, *kind) for field, kind in zip(renamed, columns.values(), strict=True)],
             rename=renamed,
             forbid_unknown_fields=True,
             frozen=True,
@@ -38,13 +38,12 @@ class Rows:
         self._request = msgspec.json.Decoder(request)
         self._row = msgspec.json.Decoder(row)
         self._row_type = row
-        self._columns = [_columns(tensor, self.features) for tensor in manifest.inputs]
 
     def decode(self, body: bytes) -> list[Row]:
         """The rows of a `/predict` body, validated.
 
         Raises:
-            InvalidInputError: naming the row and the feature.
+            InvalidInputError: naming the row and the column.
             TooLargeError: more rows than one request may have.
         """
         try:
@@ -58,11 +57,23 @@ class Rows:
         return rows
 
     def decode_one(self, body: bytes) -> Row:
-        """One row, `{feature: value}`, validated as in `decode`."""
+        """One row, `{column: value}`, validated as in `decode`."""
         try:
             return self._row.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInputError(explain(error)) from None
+
+
+class Rows(RowReader):
+    """Reads rows of features for one model and turns them into its input tensors."""
+
+    def __init__(self, manifest: Manifest, max_rows: int) -> None:
+        self.features = manifest.features
+        tensors = {tensor.name: tensor for tensor in manifest.inputs}
+        super().__init__(
+            {feature.name: _field(feature, tensors[feature.input].datatype) for feature in self.features}, max_rows
+        )
+        self._columns = [_columns(tensor, self.features) for tensor in manifest.inputs]
 
     def convert(self, values: dict[str, Any]) -> Row:
         """A row from Python values, validated as in `decode`."""

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from serving.errors import UnavailableError
@@ -20,7 +21,7 @@ from serving.metrics import Metrics
 from serving.stream_score import Scored, Scorer
 from serving.stream_source import Message, Source, SourceError
 
-Item = TypeVar("Item", Message, Scored)
+Done = TypeVar("Done")
 _LONGEST_WAIT_SECONDS = 30.0
 
 
@@ -146,32 +147,21 @@ class Stream:
     async def _work(self) -> None:
         while await self._gather():
             began = time.perf_counter()
-            scored = await self._score(self._window)
+            scored = await self._insist(self._score)
             good, bad = [each for each in scored if not each.refused], [each for each in scored if each.refused]
             for sink in self._sinks.results if good else ():
-                await self._insist(sink.write, good)
+                await self._insist(partial(sink.write, good))
             if bad:
-                await self._insist(self._sinks.dead_letters.write, bad)
+                await self._insist(partial(self._sinks.dead_letters.write, bad))
                 self._log.warning(f"{len(bad)} messages set aside", first=bad[0].message.place, reason=bad[0].refused)
-            await self._insist(self._source.acknowledge, self._window)
+            await self._insist(partial(self._source.acknowledge, self._window))
             self._count.finished(len(good), len(bad), sum(len(each.answers) for each in good), began)
             self._window = []
             self._tell()
             self._changed.set()
 
-    async def _score(self, window: Sequence[Message]) -> list[Scored]:
-        """Score a window; while features cannot be looked up it waits, as for everything that fails for all alike."""
-        wait = 0.0
-        while True:
-            try:
-                scored = await asyncio.get_running_loop().run_in_executor(self._thread, self._scorer.score, window)
-            except UnavailableError as error:
-                wait = self._complain(str(error), wait)
-                await asyncio.sleep(wait)
-            else:
-                if wait:
-                    self._recovered()
-                return scored
+    async def _score(self) -> list[Scored]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._scorer.score, self._window)
 
     async def _gather(self) -> bool:
         """Fill the window; False when no message will come any more."""
@@ -200,19 +190,19 @@ class Stream:
         self._changed.clear()
         await self._changed.wait()
 
-    async def _insist(self, work: Callable[[Sequence[Item]], Awaitable[None]], items: Sequence[Item]) -> None:
+    async def _insist(self, work: Callable[[], Awaitable[Done]]) -> Done:
         """Do it until it works: the messages are neither acknowledged nor given up."""
         wait = 0.0
         while True:
             try:
-                await work(items)
-            except SourceError as error:
+                done = await work()
+            except (SourceError, UnavailableError) as error:
                 wait = self._complain(str(error), wait)
                 await asyncio.sleep(wait)
             else:
                 if wait:
                     self._recovered()
-                return
+                return done
 
     def _complain(self, why: str, waited: float) -> float:
         """Tell once, and how long to wait: twice as long each time, up to half a minute."""

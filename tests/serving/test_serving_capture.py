@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from serving.shipping import Shipper
 from serving.spool import WHOLE, Kind, Record, Spool
 from serving_packages import score
 from serving_process import Server, serving_test_model
+from waiting import until
 
 QUIET = Log("error")
 
@@ -43,14 +44,6 @@ def record(number: int, at: int = 0) -> Record:
 def spool_in(directory: Path, model: Model, metrics: Metrics | None = None, **options: Any) -> Spool:
     given: dict[str, Any] = {"flush_seconds": 0.02, "segment_seconds": 60, "max_bytes": 10**9, **options}
     return Spool(directory, "capture", encode(model.manifest), QUIET, metrics or Metrics(), **given)
-
-
-def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-    return found
 
 
 class Bucket:
@@ -128,7 +121,7 @@ def test_a_killed_writer_loses_no_more_than_was_not_flushed(
         for number in range(1000):
             writer.add(record(number))
         time.sleep(60)
-    until(lambda: any(file.stat().st_size > 100_000 for file in tmp_path.rglob("*.open")))
+    until(lambda: any(file.stat().st_size > 100_000 for file in tmp_path.rglob("*.open")), 90)
     shipper.convert()
     assert not list(spool.finished(tmp_path)), "a living writer's segment is not touched"
     os.kill(child, signal.SIGKILL)
@@ -268,7 +261,7 @@ def test_a_server_captures_every_transport_and_outcomes(tmp_path: Path, s3: Any,
         assert server.post("/outcomes", given).json == {"accepted": 2}
         assert server.post("/outcomes", {"prediction_id": "y", "label": True}).status == 200
         assert server.post("/outcomes", {"prediction_id": "y"}).status == 400
-        rows = until(lambda: len(found := rows_in(s3, "captured")) == 6 and found)
+        rows = until(lambda: len(found := rows_in(s3, "captured")) == 6 and found, 90)
         server.post("/predict", {"rows": [{"carrier": "ZZ"}]})
         assert server.stop() == 0
     mine = next(row for row in rows if row["prediction_id"] == prediction_id)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ import pytest
 from serving.exits import Exit
 from serving_packages import rewrite_manifest, write_package
 from serving_process import Server, environment, serving_test_model, start
+from waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -154,21 +154,14 @@ def workers_of(server: Server) -> list[psutil.Process]:
     return sorted(psutil.Process(server.process.pid).children(), key=lambda process: process.pid)
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_a_worker_that_dies_is_replaced_and_the_metrics_go_on(tmp_path: Path) -> None:
     with serving_test_model(tmp_path, workers=2) as server:
-        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2)
+        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2, 15)
         for _ in range(20):
             assert server.post("/predict", BODY).status == 200
         victim = workers_of(server)[0]
         victim.kill()
-        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 3)
+        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 3, 15)
         for _ in range(20):
             assert server.post("/predict", BODY).status == 200
         scraped = server.get("/metrics").body.decode()
@@ -180,7 +173,7 @@ def test_a_worker_that_dies_is_replaced_and_the_metrics_go_on(tmp_path: Path) ->
 
 def test_connections_that_wait_for_a_dead_worker_are_taken_by_its_successor(tmp_path: Path) -> None:
     with serving_test_model(tmp_path, workers=2) as server:
-        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2)
+        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2, 15)
         for worker in workers_of(server):
             worker.kill()
         replies = [server.post("/predict", BODY).status for _ in range(10)]
@@ -189,10 +182,12 @@ def test_connections_that_wait_for_a_dead_worker_are_taken_by_its_successor(tmp_
 
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
     with serving_test_model(tmp_path, workers=2, drain_seconds=1) as server:
-        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2)
+        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2, 15)
         workers = workers_of(server)
         os.kill(server.process.pid, signal.SIGKILL)
-        until(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers))
+        until(
+            lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers), 15
+        )
 
 
 def failure(**settings: object) -> tuple[int, str]:
@@ -239,7 +234,7 @@ def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path: Path, workers
 
 def test_two_servers_cannot_share_a_port_by_mistake(tmp_path: Path) -> None:
     with serving_test_model(tmp_path, workers=2) as server:
-        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2)
+        until(lambda: sum(line["message"] == "ready" for line in server.lines) == 2, 15)
         code, message = failure(model_dir=tmp_path / "package", rest_port=server.port, workers=2)
         assert code == Exit.UNAVAILABLE
         assert f"port {server.port} is taken" in message
@@ -298,7 +293,7 @@ def test_nothing_heavy_is_imported_and_start_and_memory_stay_small(tmp_path: Pat
 def test_logs_are_json_lines_and_a_debug_log_tells_of_refusals(tmp_path: Path) -> None:
     with serving_test_model(tmp_path, log_level="debug", service="delays", environment="test") as server:
         server.post("/predict", b"{")
-        until(lambda: any(line["message"] == "refused" for line in server.lines))
+        until(lambda: any(line["message"] == "refused" for line in server.lines), 15)
         line = next(line for line in server.lines if line["message"] == "refused")
         assert (line["level"], line["service"], line["environment"], line["status"]) == ("debug", "delays", "test", 400)
     quiet = start("rest", model_dir=tmp_path / "none", log_level="error")

@@ -345,7 +345,8 @@ def test_a_stream_waits_while_features_cannot_be_looked_up(monkeypatch: pytest.M
     async def run() -> list[Scored]:
         limits = Limits(window_seconds=1, window_messages=10, drain_seconds=1)
         stream: Any = Stream(nothing, unlucky, nothing, limits, Metrics(), QUIET)
-        return await stream._score([message(0, b"{}")])
+        stream._window = [message(0, b"{}")]
+        return await stream._insist(stream._score)
 
     assert [each.message.id for each in asyncio.run(run())] == ["m0"]
     assert len(waited) == 3

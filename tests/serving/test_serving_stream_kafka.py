@@ -19,7 +19,8 @@ from serving.settings import Settings
 from serving.stream_kafka import KafkaSource, MskToken
 from serving.stream_source import message_id
 from serving_packages import write_package
-from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows, until
+from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows
+from waiting import until
 
 SETTINGS = Settings(stream_brokers="127.0.0.1:1", stream_security="none", stream_topic="events", stream_group="group")
 kafka: Any = aiokafka

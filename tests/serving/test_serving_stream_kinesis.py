@@ -19,7 +19,8 @@ from serving.stream_kinesis import KinesisSource
 from serving.stream_leases import SHARD_END, LeaseLostError, Leases, Shard
 from serving.stream_source import Message, message_id
 from serving_packages import write_package
-from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows, until
+from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows
+from waiting import until
 
 SETTINGS = Settings(stream_name="events", stream_checkpoints="checkpoints", stream_lease_seconds=0.3)
 QUIET = Log("error")
@@ -200,7 +201,7 @@ def test_kills_lose_no_record(kinesis: Any, tmp_path: Path) -> None:
             time.sleep(chance.uniform(0.2, 0.9))
             lives.end(worker, "kill")
         worker = lives.start()
-        until(lambda: {row["prediction_id"] for row in captured()} == {f"{key}-0" for key in sent})
+        until(lambda: {row["prediction_id"] for row in captured()} == {f"{key}-0" for key in sent}, 60)
         lives.end(worker, "term")
     finally:
         lives.close()

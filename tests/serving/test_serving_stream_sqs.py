@@ -14,7 +14,8 @@ import pytest
 from serving.stream_source import message_id
 from serving_packages import score, write_package
 from serving_process import Server, start
-from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows, until
+from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows
+from waiting import until
 
 INFER = {
     "inputs": [
@@ -57,7 +58,7 @@ def test_messages_of_every_form_reach_the_event_store_and_bad_ones_the_dead_lett
     ids = queue.put(good + list(bad))
     worker = running(settings)
     try:
-        until(lambda: queue.left() == 0)
+        until(lambda: queue.left() == 0, 60)
         found = {row["prediction_id"]: row for row in captured()}
         first, single, tensors, *_ = (message_id(f"sqs:{each}") for each in ids)
         assert set(found) == {f"{first}-0", f"{first}-1", f"{single}-0", f"{tensors}-0", f"{tensors}-1"}
@@ -100,7 +101,7 @@ def test_a_dead_letter_that_is_moved_back_keeps_its_key_and_its_bytes(
         pod.delenv("AWS_DEFAULT_REGION")
         worker = running(settings)
     try:
-        until(lambda: queue.left() == 0)
+        until(lambda: queue.left() == 0, 60)
         assert [row["prediction_id"] for row in captured()] == ["its-own-key-0"]
     finally:
         worker.stop()
@@ -113,13 +114,13 @@ def test_nothing_is_acknowledged_before_it_is_in_the_event_store(settings: dict[
     queue.put(rows(0, 5))
     worker = running(settings | {"stream_hidden_seconds": 1})
     try:
-        warned = until(lambda: [line for line in worker.lines if line["level"] == "warning"])
+        warned = until(lambda: [line for line in worker.lines if line["level"] == "warning"], 60)
         assert "NoSuchBucket" in warned[0]["message"]
         time.sleep(1.2)  # without prolonging they would be visible by now
         seen = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
         assert (seen["ApproximateNumberOfMessages"], seen["ApproximateNumberOfMessagesNotVisible"]) == ("0", "5")
         s3.create_bucket(Bucket=CAPTURED)
-        until(lambda: queue.left() == 0)
+        until(lambda: queue.left() == 0, 60)
         assert sorted(dict(row["numeric"])["temp"] for row in captured()) == [0, 1, 2, 3, 4]
     finally:
         assert worker.stop() == 0
@@ -130,7 +131,7 @@ def test_what_cannot_be_finished_in_time_is_given_back_at_once(settings: dict[st
     boto3.client("s3").delete_bucket(Bucket=CAPTURED)
     queue.put(rows(0, 3))
     worker = running(settings | {"drain_seconds": 0.1})
-    until(lambda: [line for line in worker.lines if line["level"] == "warning"])
+    until(lambda: [line for line in worker.lines if line["level"] == "warning"], 60)
     assert worker.stop() == 0
     assert "3 messages could not be finished in time and go back" in [line["message"] for line in worker.lines]
     seen = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
@@ -167,7 +168,7 @@ def survive(settings: dict[str, Any], kills: int, events: int, seed: int) -> Non
             time.sleep(chance.uniform(0.02, 0.25))
             lives.end(worker, "kill")
         worker = lives.start()
-        until(lambda: queue.left() == 0)
+        until(lambda: queue.left() == 0, 60)
         lives.end(worker, "kill")
     finally:
         lives.close()
