@@ -71,6 +71,11 @@ class Checkout:
         """`slipway status --json` of the example service."""
         return self.answer("status")["services"]["flight-delay"]
 
+    @property
+    def rest_pods(self) -> list[dict[str, Any]]:
+        """Of its pods those that answer requests."""
+        return [pod for pod in self.service["pods"] if pod["name"].startswith("flight-delay-rest-")]
+
     def daemon(self) -> psutil.Process:
         """The local daemon."""
         return psutil.Process(json.loads((self.root / ".slipway/local/daemon.json").read_text())["pid"])

@@ -15,6 +15,7 @@ from local.emulation import bucket_policies, missing_calls, registry_api
 from local.emulation.durable import Journal, WriteThrough
 from local.emulation.faults import Faults
 from local.emulation.objects import ObjectStore
+from local.emulation.queues import QueueStore
 from local.emulation.registry import RegistryStore
 
 PRELOADED = ("iam", "kms", "logs", "events", "glue", "ecr", "sns", "sqs", "cloudwatch", "athena", "eks", "ec2")
@@ -62,6 +63,9 @@ def serve(durable: Path, region: str, port: int = 0) -> Emulation:
     registry_api.install(registry)
     bucket_policies.install()
     registry.restore()
+    queues = QueueStore(durable / "sqs", journal)
+    queues.install()
+    queues.restore()
     dispatcher: Any = DomainDispatcherApplication(_create_app)
     app = Faults(WriteThrough(dispatcher, journal))
     server = _listen(app, port)

@@ -53,7 +53,8 @@ def test_status_says_so_too(checkout: Checkout):
     assert service["rest"].startswith("http://127.0.0.1:")
     assert service["model_version"] == "1"
     assert service["ready"] is True
-    assert [pod["version"] for pod in service["pods"]] == ["1", "1"]
+    assert [pod["version"] for pod in service["pods"]] == ["1", "1", "1"]
+    assert len(checkout.rest_pods) == 2  # the third is the stream's worker
     assert checkout.run("status", "--check").returncode == 0
 
 
@@ -107,10 +108,10 @@ def test_a_change_is_shown_with_its_path_and_then_made(checkout: Checkout):
         planned = checkout.slipway("preview")
         assert "spec.replicas: 2 → 3" in planned
         assert "LOST" not in planned
-        assert len(checkout.service["pods"]) == 2
+        assert len(checkout.rest_pods) == 2
         done = checkout.slipway("up")
         assert "spec.replicas: 2 → 3" in done
-        assert len(checkout.service["pods"]) == 3
+        assert len(checkout.rest_pods) == 3
     finally:
         file.write_text(before)
         checkout.slipway("up")

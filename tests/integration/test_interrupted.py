@@ -40,7 +40,7 @@ def test_a_change_that_is_cut_off_is_finished_by_the_next_run(checkout: Checkout
     finally:
         file.write_text(before)
     assert checkout.answer("up")["services"]["flight-delay"]["version"] == "1"
-    assert len(checkout.service["pods"]) == 2
+    assert len(checkout.rest_pods) == 2
     assert checkout.service["ready"] is True
 
 

@@ -42,6 +42,16 @@ def describe(aws, arn):
     return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
+def queues(aws):
+    """Every queue's settings and tags, by name."""
+    sqs, found = aws.client("sqs"), {}
+    for url in sqs.list_queues()["QueueUrls"]:
+        settings = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        kept = {name: value for name, value in settings.items() if not name.endswith("Timestamp")}
+        found[url.rpartition("/")[2]] = kept, sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+    return found
+
+
 @pytest.fixture(scope="module")
 def before(tmp_path_factory):
     """An emulation that has been used, and what it answered."""
@@ -76,6 +86,17 @@ def before(tmp_path_factory):
     sagemaker.update_model_package(ModelPackageArn=facts["arns"][0], ModelApprovalStatus="Approved")
     sagemaker.delete_model_package(ModelPackageName=facts["arns"][2])
     facts["approved"] = describe(aws, facts["arns"][0])
+
+    sqs = aws.client("sqs")
+    dead = sqs.create_queue(QueueName="a-dead", tags={"team": "ml"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})
+    # By its file's name the queue comes before that of its dead letters, which has to be there first.
+    queue = sqs.create_queue(QueueName="events", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "77"})
+    sqs.set_queue_attributes(QueueUrl=queue["QueueUrl"], Attributes={"DelaySeconds": "3"})
+    sqs.create_queue(QueueName="ordered.fifo", Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"})
+    sqs.delete_queue(QueueUrl=sqs.create_queue(QueueName="short-lived")["QueueUrl"])
+    facts["queues"] = queues(aws)
     yield aws, facts
     aws.stop()
 
@@ -137,6 +158,15 @@ def test_model_versions_keep_arn_state_and_metadata(after):
     assert sorted(item["ModelPackageArn"] for item in listed) == [first, second]
     with pytest.raises(ClientError, match="not found"):
         describe(aws, third)
+
+
+def test_queues_keep_settings_and_tags(after):
+    aws, facts = after
+    assert set(facts["queues"]) == {"a-dead", "events", "ordered.fifo"}
+    assert facts["queues"]["events"][0]["VisibilityTimeout"] == "77"
+    assert facts["queues"]["events"][0]["DelaySeconds"] == "3"
+    assert facts["queues"]["a-dead"][1] == {"team": "ml"}
+    assert queues(aws) == facts["queues"]
 
 
 def test_it_goes_on_as_before(after):
