@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import threading
 import time
@@ -100,6 +101,21 @@ def test_a_wait_has_an_end(stream: DeployedStream, tmp_path: Path) -> None:
     Queue("events").put(["nobody takes this"])
     with pytest.raises(SlipwayError, match="1 messages are still in the queue"):
         streams.wait_until_answered(Environment("local", tmp_path), stream, 0.1)
+
+
+def test_the_depth_on_one_machine_is_asked_without_loading_an_aws_library(
+    stream: DeployedStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore takes half a second to load, which `slipway status` does not have."""
+    daemon = {"layout": 1, "pid": 1, "started": 1.0, "kubernetes_endpoint": "", "kubeconfig": "", "account": ""}
+    daemon |= {"aws_endpoint": os.environ["AWS_ENDPOINT_URL"], "region": os.environ["AWS_DEFAULT_REGION"]}
+    environment = Environment("local", tmp_path)
+    environment.directory.mkdir(parents=True)
+    (environment.directory / "daemon.json").write_text(json.dumps(daemon))
+    monkeypatch.setattr(streams, "sqs", Mock(side_effect=AssertionError))
+    Queue("events").put(["one", "two"])
+    assert streams.depth(environment, stream.url) == 2
+    assert streams.depth(environment, f"{stream.url}-gone") is None
 
 
 def test_the_depth_of_what_does_not_answer_is_unknown(stream: DeployedStream, tmp_path: Path) -> None:
