@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from serving.batch_rows import Columns
+from serving.batch.rows import Columns
 from serving.manifest import MODEL_FILE
 from serving.model import Model, load
 from serving.onnx_session import open_session

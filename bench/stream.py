@@ -2,7 +2,7 @@
 
 The emulation is one process on the same cores and by far the slowest part (it looks at every message for each that it
 hands out), so the rates say how little the worker adds, not how fast SQS is. Both consumers use the same source
-(`serving.stream_sqs`); each turn measures one after the other, each on a queue of its own. What scoring and writing
+(`serving.stream.sqs`); each turn measures one after the other, each on a queue of its own. What scoring and writing
 cost by themselves is measured besides, without any queue.
 """
 
@@ -24,7 +24,6 @@ from typing import Any
 
 import botocore.session
 from botocore.exceptions import BotoCoreError
-from serving.aws import Aws
 from serving.event_store import parquet
 from serving.logs import Log
 from serving.metrics import Metrics
@@ -32,9 +31,10 @@ from serving.model import load
 from serving.package import verify_directory
 from serving.plane import Plane
 from serving.settings import Settings
-from serving.stream_score import Scorer
-from serving.stream_source import Message
-from serving.stream_sqs import SqsSource
+from serving.stream.aws import Aws
+from serving.stream.score import Scorer
+from serving.stream.source import Message
+from serving.stream.sqs import SqsSource
 
 from bench import measure
 

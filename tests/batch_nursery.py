@@ -9,7 +9,7 @@ import sys
 
 from serving.__main__ import main
 
-for name in ("serving.batch", "serving.batch_text", "serving.model"):
+for name in ("serving.batch", "serving.batch.text", "serving.model"):
     importlib.import_module(name)
 
 for line in sys.stdin:

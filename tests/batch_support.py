@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from serving.batch import run
+from serving.batch.worker import run
 from serving.logs import Log
 from serving.settings import Settings
 from serving_packages import score

@@ -11,9 +11,9 @@ for name in (
     "botocore.session",
     "serving.event_store",
     "serving.model",
-    "serving.stream_kinesis",
-    "serving.stream_sqs",
-    "serving.stream_worker",
+    "serving.stream.kinesis",
+    "serving.stream.sqs",
+    "serving.stream.worker",
 ):
     importlib.import_module(name)
 

@@ -52,7 +52,7 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
 
             fetch(settings, log)
         case ["batch"]:
-            from serving.batch import end_on_sigterm, run
+            from serving.batch.worker import end_on_sigterm, run
 
             end_on_sigterm()
             run(settings, log)
@@ -86,7 +86,7 @@ def _run(arguments: list[str], settings: Settings, log: Log) -> int:
             Worker(settings, rest_socket, given["grpc"], metrics, given["parent"]).run()
         case ["stream"]:
             from serving.sockets import bind
-            from serving.stream_worker import run
+            from serving.stream.worker import run
 
             (socket,) = bind(settings.bind, settings.rest_port, 1, "SLIPWAY_REST_PORT")
             run(settings, socket, log)

@@ -24,9 +24,9 @@ from batch_support import (
     weather,
     write_input,
 )
-from serving import batch_input
-from serving.batch import run
-from serving.batch_output import PREDICTIONS
+from serving.batch import input as batch_input
+from serving.batch.output import PREDICTIONS
+from serving.batch.worker import run
 from serving.exits import CommandError, Exit
 from serving_packages import write_identity_package, write_package
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from batch_support import PARTITION, RUN, contents, results, run_all, settings, weather, write_input
-from serving import batch_store
+from serving.batch import store as batch_store
 from serving_packages import write_package
 from serving_process import environment
 

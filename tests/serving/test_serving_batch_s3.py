@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from batch_support import PARTITION, RUN, run_all, settings, weather, write_input
 from moto import mock_aws
-from serving import batch_s3
-from serving.batch_s3 import S3Store
-from serving.batch_store import FolderStore, Piece, Store
+from serving.batch import s3 as batch_s3
+from serving.batch.s3 import S3Store
+from serving.batch.store import FolderStore, Piece, Store
 from serving.exits import CommandError, Exit
 from serving_packages import write_package
 

@@ -22,9 +22,9 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.plane import Plane
 from serving.settings import Settings, SettingsError
-from serving.stream import Limits, Stream
-from serving.stream_score import Scored, Scorer
-from serving.stream_source import Message
+from serving.stream.core import Limits, Stream
+from serving.stream.score import Scored, Scorer
+from serving.stream.source import Message
 from serving_packages import score
 from serving_process import serving_test_model
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from serving.parquet_join import MAGIC, TAIL_BYTES, footer_length, joined_footer
+from serving.batch.parquet_join import MAGIC, TAIL_BYTES, footer_length, joined_footer
 
 
 def file_of(table: pa.Table, **options: object) -> bytes:

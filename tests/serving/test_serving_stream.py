@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from serving import stream_score
 from serving.logs import Log
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.plane import Plane
-from serving.stream import Limits, Sinks, Stream
-from serving.stream_score import Scored, Scorer
-from serving.stream_sinks import as_text
-from serving.stream_source import Message, SourceError
+from serving.stream import score as stream_score
+from serving.stream.core import Limits, Sinks, Stream
+from serving.stream.score import Scored, Scorer
+from serving.stream.sinks import as_text
+from serving.stream.source import Message, SourceError
 from stream_support import rows
 
 LIMITS = Limits(window_seconds=0.01, window_messages=4, drain_seconds=2)

@@ -16,8 +16,8 @@ from msgspec import structs
 from serving.exits import CommandError, Exit
 from serving.logs import Log
 from serving.settings import Settings
-from serving.stream_kafka import KafkaSource, MskToken
-from serving.stream_source import message_id
+from serving.stream.kafka import KafkaSource, MskToken
+from serving.stream.source import message_id
 from serving_packages import write_package
 from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows
 from waiting import until

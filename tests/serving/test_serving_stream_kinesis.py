@@ -11,13 +11,13 @@ from typing import Any, ClassVar, cast
 import boto3
 import pytest
 from msgspec import structs
-from serving.aws import Aws
 from serving.exits import CommandError, Exit
 from serving.logs import Log
 from serving.settings import Settings
-from serving.stream_kinesis import KinesisSource
-from serving.stream_leases import SHARD_END, LeaseLostError, Leases, Shard
-from serving.stream_source import Message, message_id
+from serving.stream.aws import Aws
+from serving.stream.kinesis import KinesisSource
+from serving.stream.leases import SHARD_END, LeaseLostError, Leases, Shard
+from serving.stream.source import Message, message_id
 from serving_packages import write_package
 from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows
 from waiting import until

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
-from serving.stream_source import message_id
+from serving.stream.source import message_id
 from serving_packages import score, write_package
 from serving_process import Server, start
 from stream_support import CAPTURED, Lives, Queue, captured, emulated_aws, rows

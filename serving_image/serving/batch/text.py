@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from serving.batch_input import BLOCK_ROWS, Block, Rejected, add_constants
-from serving.batch_rows import Arrow, Batch, Columns, pc
+from serving.batch.input import BLOCK_ROWS, Block, Rejected, add_constants
+from serving.batch.rows import Arrow, Batch, Columns, pc
 from serving.errors import InvalidInputError
 from serving.exits import CommandError, Exit
 from serving.manifest import FLOATS, Feature

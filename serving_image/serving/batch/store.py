@@ -79,7 +79,7 @@ def open_store(variable: str, place: str | None) -> Store:
         raise CommandError(Exit.CONFIG, f"{variable}: not set; batch needs it")
     parts = urlsplit(place)
     if parts.scheme == "s3" and parts.netloc:
-        from serving.batch_s3 import S3Store
+        from serving.batch.s3 import S3Store
 
         return S3Store(parts.netloc, parts.path.lstrip("/"))
     if parts.scheme == "file" or not parts.scheme:

@@ -25,8 +25,8 @@ from aiokafka.errors import (
 from serving.exits import CommandError, Exit
 from serving.logs import Log
 from serving.settings import Settings
-from serving.stream_score import Scored
-from serving.stream_source import Message, SourceError, message_id
+from serving.stream.score import Scored
+from serving.stream.source import Message, SourceError, message_id
 
 _POLL_SECONDS = 1
 _HANDOVER_SECONDS = 20

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from serving.batch_input import Block, Rejected
-from serving.batch_output import Ids, Results, texts
-from serving.batch_rows import Columns
+from serving.batch.input import Block, Rejected
+from serving.batch.output import Ids, Results, texts
+from serving.batch.rows import Columns
 from serving.errors import InvalidInputError
 from serving.exits import CommandError, Exit
 from serving.logs import Log

@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from serving.errors import UnavailableError
 from serving.logs import Log
 from serving.metrics import Metrics
-from serving.stream_score import Scored, Scorer
-from serving.stream_source import Message, Source, SourceError
+from serving.stream.score import Scored, Scorer
+from serving.stream.source import Message, Source, SourceError
 
 Done = TypeVar("Done")
 _LONGEST_WAIT_SECONDS = 30.0

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serving.exits import CommandError, Exit
-from serving.stream_source import SourceError
+from serving.stream.source import SourceError
 
 _CALLS = 16
 """Calls at once."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from serving.aws import Aws, AwsError, each
+from serving.stream.aws import Aws, AwsError, each
 
 SHARD_END = "SHARD_END"
 _CONFLICT = "ConditionalCheckFailedException"

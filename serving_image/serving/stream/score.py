@@ -15,8 +15,8 @@ from serving.keyed_rows import KeyedRows
 from serving.logs import Log
 from serving.model import Model
 from serving.plane import Answer, Plane, Question
-from serving.stream_decode import Given, decode
-from serving.stream_source import Message
+from serving.stream.decode import Given, decode
+from serving.stream.source import Message
 
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from serving.aws import Aws, AwsError, each, must
 from serving.logs import Log
 from serving.settings import Settings
-from serving.stream_leases import SHARD_END, LeaseLostError, Leases, Shard
-from serving.stream_source import Message, SourceError, message_id
+from serving.stream.aws import Aws, AwsError, each, must
+from serving.stream.leases import SHARD_END, LeaseLostError, Leases, Shard
+from serving.stream.source import Message, SourceError, message_id
 
 _READ_SECONDS = 0.25
 """Between two reads of a shard: Kinesis allows five a second, and somebody else may read too."""

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.batch_plan import Format, Split
-from serving.batch_rows import Batch, Columns
-from serving.batch_store import Object, Store
+from serving.batch.plan import Format, Split
+from serving.batch.rows import Batch, Columns
+from serving.batch.store import Object, Store
 from serving.exits import CommandError, Exit
 from serving.tensors import Array
 
@@ -61,7 +61,7 @@ class Reader:
                 self._columns.check_schema(_with(meta.schema.to_arrow_schema(), constant), where)
                 counts = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
             elif self._format == "csv":
-                from serving.batch_text import csv_header
+                from serving.batch.text import csv_header
 
                 names = csv_header(stream, found.key, where)
                 self._columns.check_schema(_with(pa.schema([(name, pa.null()) for name in names]), constant), where)
@@ -73,7 +73,7 @@ class Reader:
         if self._format == "parquet":
             yield from self._row_group(found, split, constant)
             return
-        from serving.batch_text import csv_blocks, csv_header, jsonl_blocks
+        from serving.batch.text import csv_blocks, csv_header, jsonl_blocks
 
         key, where = found.key, self.uri(found)
         if self._format == "csv":

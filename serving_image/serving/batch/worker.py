@@ -1,8 +1,8 @@
 """`python -m serving batch`: one worker of a run that scores files.
 
 The workers of a run (the pods of an Indexed Job) share its input by a plan that the first of them writes down
-(`batch_plan`), score their parts (`batch_score`) and stage the results; whoever finds all parts staged commits the run
-(`batch_commit`, which says why that is safe). Batch results are not captured: they are the record.
+(`plan`), score their parts (`score`) and stage the results; whoever finds all parts staged commits the run
+(`commit`, which says why that is safe). Batch results are not captured: they are the record.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from types import FrameType
 
 import msgspec
 
-from serving import batch_plan
-from serving.batch_commit import Commit, Staged
-from serving.batch_input import Block, Reader, Rejected
-from serving.batch_output import Ids, PartFile, Results
-from serving.batch_plan import Plan
-from serving.batch_rows import Columns
-from serving.batch_score import Progress, Scorer
-from serving.batch_store import Store, open_store
+from serving.batch import plan as batch_plan
+from serving.batch.commit import Commit, Staged
+from serving.batch.input import Block, Reader, Rejected
+from serving.batch.output import Ids, PartFile, Results
+from serving.batch.plan import Plan
+from serving.batch.rows import Columns
+from serving.batch.score import Progress, Scorer
+from serving.batch.store import Store, open_store
 from serving.emf import Metric, Publisher
 from serving.exits import CommandError, Exit
 from serving.logs import Log

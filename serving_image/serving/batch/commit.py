@@ -32,13 +32,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from serving import batch_plan
-from serving.batch_plan import Plan
-from serving.batch_store import Object, Piece, Store
+from serving.batch import plan as batch_plan
+from serving.batch.parquet_join import MAGIC, TAIL_BYTES, footer_length, joined_footer
+from serving.batch.plan import Plan
+from serving.batch.store import Object, Piece, Store
 from serving.emf import Metric, Publisher
 from serving.exits import CommandError, Exit
 from serving.logs import Log
-from serving.parquet_join import MAGIC, TAIL_BYTES, footer_length, joined_footer
 
 
 class Staged(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from serving.aws import Aws, each
-from serving.stream_score import Scored
+from serving.stream.aws import Aws, each
+from serving.stream.score import Scored
 
 _BODY_BYTES = 180_000
 """What fits into an SQS message of 256 KiB as base64, beside its attributes."""

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from serving.batch_store import Object, Store
+from serving.batch.store import Object, Store
 from serving.exits import CommandError, Exit
 from serving.settings import Settings
 

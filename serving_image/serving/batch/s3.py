@@ -10,7 +10,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from serving.batch_store import Object, Piece, changed
+from serving.batch.store import Object, Piece, changed
 from serving.exits import CommandError, Exit
 
 _SMALLEST_PART = 5 * 1024 * 1024

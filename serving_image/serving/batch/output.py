@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.batch_rows import Arrow, Batch, Checked, Mask, Numbers, Words, pc, value_type
+from serving.batch.rows import Arrow, Batch, Checked, Mask, Numbers, Words, pc, value_type
 from serving.manifest import Manifest
 from serving.tensors import Array
 

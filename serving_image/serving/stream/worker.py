@@ -9,10 +9,8 @@ import time
 
 import numpy as np
 
-from serving.aws import Aws
 from serving.emf import EVERY_SECONDS, Metric, Publisher
 from serving.exits import CommandError, Exit
-from serving.health import Health
 from serving.http_server import HttpServer, Limits
 from serving.keyed_rows import open_keyed_rows
 from serving.logs import Log
@@ -21,11 +19,13 @@ from serving.model import Model
 from serving.plane import Plane
 from serving.settings import Settings, variable
 from serving.startup import open_model
-from serving.stream import Limits as StreamLimits
-from serving.stream import Sink, Sinks, Stream
-from serving.stream_score import Scorer
-from serving.stream_sinks import DeadLetters, EventStore
-from serving.stream_source import Source
+from serving.stream.aws import Aws
+from serving.stream.core import Limits as StreamLimits
+from serving.stream.core import Sink, Sinks, Stream
+from serving.stream.health import Health
+from serving.stream.score import Scorer
+from serving.stream.sinks import DeadLetters, EventStore
+from serving.stream.source import Source
 
 _NEEDED = {
     "sqs": ("stream_queue_url",),
@@ -104,15 +104,15 @@ async def _work(settings: Settings, listening: socket.socket, model: Model, log:
 def _source(settings: Settings, aws: Aws, log: Log) -> tuple[Source, list[Sink]]:
     """The source, and the output that goes with it."""
     if settings.stream_source == "kinesis":
-        from serving.stream_kinesis import KinesisSource
+        from serving.stream.kinesis import KinesisSource
 
         return KinesisSource(aws, settings, log), []
     if settings.stream_source == "kafka":
-        from serving.stream_kafka import KafkaSource, OutputTopic
+        from serving.stream.kafka import KafkaSource, OutputTopic
 
         topic = settings.stream_output_topic
         return KafkaSource(settings, log), [OutputTopic(settings, topic)] if topic else []
-    from serving.stream_sqs import SqsSource
+    from serving.stream.sqs import SqsSource
 
     return SqsSource(aws, settings), []
 

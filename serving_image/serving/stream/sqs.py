@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from serving.aws import Aws, AwsError, each, must
 from serving.settings import Settings
-from serving.stream_source import Message, SourceError, message_id
+from serving.stream.aws import Aws, AwsError, each, must
+from serving.stream.source import Message, SourceError, message_id
 
 _POLL_SECONDS = 3
 """How long a request for messages waits for the first; the end of a worker may wait as long."""

@@ -1,0 +1,1 @@
+"""`python -m serving stream`: messages of SQS, Kinesis and Kafka scored as they come, at least once."""
